@@ -1,0 +1,1 @@
+"""Where tokens are published and seeds are read."""
