@@ -1,0 +1,106 @@
+# Everything a developer types. `make` alone says what there is.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+SECONDS ?= 60
+WORKERS ?= auto
+TESTS ?= tests
+ARGS ?=
+STAMP := $(VENV)/.stamp
+# Given (`make dev PYTHON=python3.13`), it rules; else the environment that is there stays, and a
+# new one is made with the newest Python found. Each one is run, not just looked up: a pyenv shim
+# lies on PATH for versions that it then refuses, and Debian's python3 may lack ensurepip.
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
+
+.PHONY: help
+help: ## show this
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: $(STAMP)-run ## watch it work against sandbox providers; SECONDS=60
+	$(PY) -m rotator demo --seconds $(SECONDS)
+
+.PHONY: dev
+dev: $(STAMP)-lint ## make .venv with all that the targets below need; PYTHON=python3.11
+
+.PHONY: test
+test: $(STAMP)-test ## run the tests; TESTS=tests/unit ARGS='-k name' WORKERS=0
+	$(PY) -m pytest -n $(WORKERS) $(TESTS) $(ARGS)
+
+.PHONY: coverage
+coverage: $(STAMP)-test ## run the tests, and hold their coverage to the thresholds
+	$(PY) -m pytest -n $(WORKERS) --cov --cov-report= $(TESTS) $(ARGS)
+	.ci/coverage $(PY)
+
+.PHONY: check
+check: lint types contracts docs-check ## all that is judged without running the tests
+
+.PHONY: format
+format: $(STAMP)-lint ## let ruff mend what it can
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format .
+
+.PHONY: lint
+lint: $(STAMP)-lint ## ruff, its formatter, and spelling
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m codespell_lib
+
+.PHONY: types
+types: $(STAMP)-lint ## mypy --strict
+	$(PY) -m mypy
+
+.PHONY: contracts
+contracts: $(STAMP)-lint ## which module may import which
+	$(VENV)/bin/lint-imports
+
+.PHONY: docs
+docs: $(STAMP)-run ## write jobs/README.md and the command line's help anew
+	$(PY) -m rotator.cli.docs
+
+.PHONY: docs-check
+docs-check: $(STAMP)-run ## fail if `make docs` would change anything
+	$(PY) -m rotator.cli.docs --check
+
+.PHONY: deploy
+deploy: ## judge deploy/: Dockerfile, Compose, systemd, Kubernetes, IAM
+	.ci/deploy
+
+.PHONY: bench
+bench: $(STAMP)-test ## measure
+	$(PY) -m tests.bench $(ARGS)
+
+.PHONY: lock
+lock: $(STAMP)-python ## pin requirements/*.txt anew from pyproject.toml; ARGS=--upgrade
+	.ci/lock $(PY) $(ARGS)
+
+.PHONY: clean
+clean: ## remove all that make made
+	rm -rf $(VENV) .venv-* .coverage .coverage.* htmlcov dist build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	find rotator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment, filled as far as the target asked for needs it: run < test < lint, each file
+# holding the one before it. A stamp is newer than its requirements and its Python, or is made anew.
+$(STAMP)-lint: requirements/lint.txt $(STAMP)-test
+	$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(STAMP)-test: requirements/test.txt $(STAMP)-run
+	$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(STAMP)-run: requirements/run.txt $(STAMP)-python
+	$(PIP) install --require-hashes -r $<
+	@touch $@
+
+# The checkout itself comes in by a path file, which needs no build backend and moves with the folder.
+$(STAMP)-python: FORCE
+	@PYTHON='$(PYTHON)' .ci/venv '$(VENV)' $@ $(PYTHONS)
+
+.PHONY: FORCE
+FORCE:
