@@ -1,0 +1,1 @@
+"""Providers and a secret store that run on this machine, for `rotator demo` and the tests."""
