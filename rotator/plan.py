@@ -1,0 +1,255 @@
+"""What to do next, from one look. Pure, total, a table; the first line that fits is taken.
+
+| seen | next |
+|---|---|
+| the lease is gone | STOP |
+| a secret shows a version once on record, but not the last, for less than a minute | WAIT |
+| the current version of either secret is not the one on record | MEND |
+| a sealed answer not yet read | READ |
+| a read answer that each secret it has a token for has reached or passed | DROP |
+| a refresh token read and not kept; a seed from which a chain will grow | KEEP |
+| an access token read, alive, of a higher generation than the published one | PUBLISH |
+| a request past `settles_at` with no answer | SETTLE |
+| a token wanted, a grant usable, nothing open on what it would present | OBTAIN |
+| a token wanted and due, no grant left | WAIT for a person |
+| none of these | WAIT |
+
+A line that is backing off is passed over, and no other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.ledger.base import Shelf
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
+
+LAG_POLL = timedelta(seconds=2)
+SEED = "seed"
+"""The subject of a KEEP that keeps a seed instead of an answer's token."""
+
+
+class Verb(StrEnum):
+    """The lines of the table."""
+
+    STOP = "stop"
+    WAIT = "wait"
+    MEND = "mend"
+    READ = "read"
+    DROP = "drop"
+    KEEP = "keep"
+    PUBLISH = "publish"
+    SETTLE = "settle"
+    OBTAIN = "obtain"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do, to what, and why."""
+
+    verb: Verb
+    reason: Reason
+    subject: str = ""
+    until: datetime | None = None
+
+
+class Agreement(StrEnum):
+    """How the current version of a secret compares with the one on record."""
+
+    SAME = "same"
+    """The one on record, one that we are just making, or none at all."""
+    LAGGING = "lagging"
+    OLDER = "older"
+    FOREIGN_NEWER = "foreign, newer"
+    FOREIGN = "foreign"
+
+
+_STRAY = {
+    Agreement.OLDER: Reason.LABEL_MOVED_BACK,
+    Agreement.FOREIGN_NEWER: Reason.FOREIGN_NEWER,
+    Agreement.FOREIGN: Reason.FOREIGN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelfSeen:
+    """One secret: its generation in the store, and whether it is what we remember."""
+
+    agreement: Agreement = Agreement.SAME
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSeen:
+    """One sealed answer."""
+
+    id: str
+    generation: int
+    read: bool
+    holds: frozenset[str] = frozenset()
+    """Tokens in it that are worth storing, once read; a dead access token is not."""
+    kept_back: bool = False
+    """Garbled: it stays sealed until another rotator or a person reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentSeen:
+    """One request without an answer."""
+
+    id: str
+    settles_at: datetime
+    replayable_until: datetime
+    """The same request may be sent again before this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """A token that should be replaced now."""
+
+    token: str
+    reason: Reason
+    grant: str = ""
+    """The grant to use; empty: none is left."""
+    open_until: datetime | None = None
+    """An earlier request presented the same token and may still be answered until then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One look at one credential: store, ledger and seeds at the same instant."""
+
+    now: datetime
+    leased: bool = True
+    shelves: Mapping[Shelf, ShelfSeen] = field(default_factory=dict)
+    answers: tuple[AnswerSeen, ...] = ()
+    intents: tuple[IntentSeen, ...] = ()
+    wants: tuple[Want, ...] = ()
+    """In the order in which they should be met."""
+    seed_to_keep: bool = False
+    back_offs: Mapping[str, datetime] = field(default_factory=dict)
+    """Line (`keep`, `grant:password` …) -> not again until; those passed are left out."""
+    renew_at: tuple[datetime, ...] = ()
+    """When the tokens that are not wanted yet will be."""
+
+    def _open(self, line: str) -> bool:
+        return line not in self.back_offs
+
+    def _generation(self, shelf: Shelf) -> int:
+        return self.shelves.get(shelf, ShelfSeen()).generation
+
+    def _reached(self, answer: AnswerSeen, token: str) -> bool:
+        shelf = Shelf.KEYRING if token == REFRESH_TOKEN else Shelf.TOKEN
+        return token not in answer.holds or self._generation(shelf) >= answer.generation
+
+    def _newest_first(self, token: str) -> list[AnswerSeen]:
+        lacking = [a for a in self.answers if a.read and not self._reached(a, token)]
+        return sorted(lacking, key=lambda answer: answer.generation, reverse=True)
+
+    @property
+    def lagging(self) -> bool:
+        return any(seen.agreement is Agreement.LAGGING for seen in self.shelves.values())
+
+    @property
+    def strays(self) -> list[tuple[Shelf, Reason]]:
+        return [
+            (shelf, _STRAY[seen.agreement])
+            for shelf, seen in self.shelves.items()
+            if seen.agreement in _STRAY and self._open(f"mend:{shelf}")
+        ]
+
+    @property
+    def unread(self) -> list[AnswerSeen]:
+        return [a for a in self.answers if not a.read and self._open(f"read:{a.id}")]
+
+    @property
+    def done(self) -> list[AnswerSeen]:
+        return [
+            a
+            for a in self.answers
+            if a.read
+            and not a.kept_back
+            and self._reached(a, REFRESH_TOKEN)
+            and self._reached(a, ACCESS_TOKEN)
+        ]
+
+    @property
+    def unkept(self) -> list[str]:
+        seed = [SEED] if self.seed_to_keep else []
+        found = [answer.id for answer in self._newest_first(REFRESH_TOKEN)] or seed
+        return found if self._open("keep") else []
+
+    @property
+    def unpublished(self) -> list[AnswerSeen]:
+        return self._newest_first(ACCESS_TOKEN) if self._open("publish") else []
+
+    @property
+    def unsettled(self) -> list[IntentSeen]:
+        return [
+            intent
+            for intent in self.intents
+            if max(intent.settles_at, intent.replayable_until) <= self.now
+            and self._open(f"settle:{intent.id}")
+        ]
+
+    @property
+    def obtainable(self) -> list[Want]:
+        return [
+            want
+            for want in self.wants
+            if want.grant
+            and self._open(f"grant:{want.grant}")
+            and (want.open_until is None or want.open_until <= self.now)
+        ]
+
+    @property
+    def stuck(self) -> list[Want]:
+        return [want for want in self.wants if not want.grant]
+
+    @property
+    def next_look(self) -> datetime:
+        """The earliest instant at which another line of the table can fit."""
+        later = [
+            *self.renew_at,
+            *self.back_offs.values(),
+            *(max(intent.settles_at, intent.replayable_until) for intent in self.intents),
+            *(want.open_until for want in self.wants if want.open_until),
+        ]
+        return min((at for at in later if at > self.now), default=self.now + IDLE)
+
+
+IDLE = timedelta(days=1)
+"""How long a credential rests at most, so that a changed seed or secret is seen."""
+
+
+def next_step(seen: Seen) -> Step:
+    """The first line of the table that fits."""
+    match seen:
+        case Seen(leased=False):
+            return Step(Verb.STOP, Reason.LEASE_GONE)
+        case Seen(lagging=True):
+            return Step(Verb.WAIT, Reason.READ_LAG, until=seen.now + LAG_POLL)
+        case Seen(strays=[(shelf, reason), *_]):
+            return Step(Verb.MEND, reason, shelf)
+        case Seen(unread=[answer, *_]):
+            return Step(Verb.READ, Reason.ANSWER_UNREAD, answer.id)
+        case Seen(done=[answer, *_]):
+            return Step(Verb.DROP, Reason.ANSWER_DONE, answer.id)
+        case Seen(unkept=[subject, *_]):
+            reason = Reason.SEED_NEW if subject == SEED else Reason.REFRESH_TOKEN_NEW
+            return Step(Verb.KEEP, reason, subject)
+        case Seen(unpublished=[answer, *_]):
+            return Step(Verb.PUBLISH, Reason.ACCESS_TOKEN_NEW, answer.id)
+        case Seen(unsettled=[intent, *_]):
+            return Step(Verb.SETTLE, Reason.UNANSWERED, intent.id)
+        case Seen(obtainable=[want, *_]):
+            return Step(Verb.OBTAIN, want.reason, want.token)
+    return Step(Verb.WAIT, _why_wait(seen), until=min(seen.next_look, seen.now + IDLE))
+
+
+def _why_wait(seen: Seen) -> Reason:
+    if seen.stuck:
+        return Reason.NO_GRANT_LEFT
+    if seen.back_offs:
+        return Reason.BACKING_OFF
+    return Reason.REQUEST_OPEN if seen.intents else Reason.FRESH
