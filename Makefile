@@ -57,7 +57,7 @@ types: $(STAMP)-lint ## mypy --strict
 
 .PHONY: contracts
 contracts: $(STAMP)-lint ## which module may import which
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 
 .PHONY: docs
 docs: $(STAMP)-run ## write jobs/README.md and the command line's help anew
