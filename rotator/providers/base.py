@@ -85,7 +85,11 @@ class Grant:
     """How long after sending, the same request may be sent again."""
     ask: Callable[[Keyring], Request]
     read: Callable[[Answer, datetime], Keyring]
-    """The new tokens in an answer to a request sent at that instant, or a ProviderError."""
+    """The new tokens in an answer to a request sent at that instant, or a ProviderError.
+
+    A keyring without the token that the grant spends says that the old one stays: RFC 6749 (6)
+    replaces a refresh token only by a new one.
+    """
 
 
 class Alive(NamedTuple):
@@ -133,7 +137,7 @@ class Provider:
     """Cheapest first; the engine falls back down the list."""
     header: Callable[[Token], tuple[str, str]]
     """What a consumer sends: the header's name and its whole value."""
-    token_type: str = "Bearer"  # noqa: S105 - RFC 6749's word, not a secret
+    token_type: str = "Bearer"
     inspections: Mapping[str, Inspection] = field(default_factory=dict)
 
     @property
@@ -153,7 +157,7 @@ class Settings(BaseModel):
 
 
 class JobSettings(Settings):
-    """What every provider's job has: where the provider is."""
+    """What the job of a provider with one address has: where it is."""
 
     base_url: HttpUrl = Field(description="The provider's address, https://… (http for loopback).")
 
@@ -171,7 +175,8 @@ class Plugin:
     name: str
     title: str
     """The vendor's own spelling, with a few words on what it is."""
-    job: type[JobSettings]
+    job: type[Settings]
+    """JobSettings, or whatever else says where the provider is."""
     credential: type[Settings]
     seeds: SeedFacts
     """Name of each seed that a credential may have -> where a person gets it."""

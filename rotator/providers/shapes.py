@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import jwt
 
 from rotator.errors import Garbled, Throttled, Unanswered
-from rotator.model import Secret, Token
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Token
 from rotator.providers.base import Answer, BodyEncoding, Request
 
 _CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
@@ -35,7 +35,11 @@ def post(
     headers: Mapping[str, Secret] | None = None,
 ) -> Request:
     """A POST of `fields`, as JSON or as a form."""
-    text = json.dumps(fields) if encoding == "json" else urlencode({k: str(v) for k, v in fields.items()})
+    text = (
+        json.dumps(fields)
+        if encoding == "json"
+        else urlencode({k: str(v) for k, v in fields.items()})
+    )
     return Request(
         url=url,
         headers={"accept": _ACCEPT, **(headers or {})},
@@ -109,7 +113,7 @@ def unix_instant(value: object, name: str) -> datetime | None:
         return None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _odd(name)
     if value > 100_000_000_000:
         raise Garbled(f"`{name}` looks like milliseconds, not unix seconds")
@@ -144,7 +148,66 @@ def earliest(*instants: datetime | None) -> datetime | None:
     return min((at for at in instants if at is not None), default=None)
 
 
-def lives(secret: Secret, issued_at: datetime, expires_at: datetime | None, kind: str = "") -> Token:
+def soonest(sent_at: datetime, *instants: datetime | None) -> datetime | None:
+    """The earliest of several sources that can be meant of a token asked for at `sent_at`.
+
+    What lies beyond ten years is nobody's word. What is over within a minute counts only where no
+    source says more: in Amino's own sample a token expires at the instant of its login.
+    """
+    said = [at for at in instants if at is not None and at - sent_at <= _LONGEST_LIFE]
+    believable = [at for at in said if at - sent_at > timedelta(minutes=1)]
+    return min(believable or said, default=None)
+
+
+def instant_if_sane(value: object) -> datetime | None:
+    """`unix_instant`, but None for nonsense: a bad date never costs the token beside it."""
+    try:
+        return unix_instant(value, "instant")
+    except Garbled:
+        return None
+
+
+def life_if_sane(value: object) -> timedelta | None:
+    """Seconds to live, as a number or a string of one (Azure, Intuit).
+
+    None for what states no life: zero, negative, not finite, or beyond ten years.
+    """
+    try:
+        count = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if isinstance(value, bool) or not 0 < count <= _LONGEST_LIFE.total_seconds():
+        return None
+    return timedelta(seconds=count)
+
+
+def object_or_empty(answer: Answer) -> dict[str, Any]:
+    """The body's JSON object; an empty one where it is anything else, for the status to speak."""
+    try:
+        return answer.json_object()
+    except Garbled:
+        return {}
+
+
+def pair(found: Mapping[str, Any]) -> tuple[Secret | None, Secret | None]:
+    """The access and the refresh token of an answer that may hold both, None for either not there.
+
+    Beside a good refresh token a garbled access token counts as none, so that the good one is kept.
+    A garbled refresh token is never passed over: Garbled.
+    """
+    refresh = text_field(found, REFRESH_TOKEN)
+    try:
+        access = text_field(found, ACCESS_TOKEN)
+    except Garbled:
+        if refresh is None:
+            raise
+        access = None
+    return Secret(access) if access else None, Secret(refresh) if refresh else None
+
+
+def lives(
+    secret: Secret, issued_at: datetime, expires_at: datetime | None, kind: str = ""
+) -> Token:
     """A token from an answer. Raises Garbled where its life would be longer than ten years."""
     if expires_at is not None and expires_at - issued_at > _LONGEST_LIFE:
         raise Garbled("a token that would live for more than ten years")
