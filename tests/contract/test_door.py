@@ -1,0 +1,574 @@
+"""The door against real sockets: every failure has its class, and none says a secret."""
+
+import gzip
+import ipaddress
+import logging
+import socket
+import ssl
+import threading
+import traceback
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from rotator.clock import Clock
+from rotator.errors import Misconfigured, ProviderError, Unanswered, Unreachable
+from rotator.model import Secret
+from rotator.providers.base import Answer, Request
+from rotator.providers.http import LARGEST_ANSWER, Door
+from rotator.sandbox.fakes import LOST_ANSWER, Fake, Reply, dripping, html, huge, json_reply, parsed
+from rotator.sandbox.server import served
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SHORT = timedelta(milliseconds=200)
+AMPLE = timedelta(seconds=20)
+HEADER, BODY, QUERY = "planted-in-header", "planted-in-body", "planted-in-query"
+SECRETS = (HEADER, BODY, QUERY)
+
+
+class StillClock(Clock):
+    """The calendar stands still; real time passes on the wire."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+class Echo(Fake):
+    """Answers with the fields that it was sent."""
+
+    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        if path.startswith("/old"):
+            return Reply(301, {"location": "/new"}, b"")
+        return json_reply(200, parsed(headers, body), x_method=method)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return StillClock()
+
+
+@pytest.fixture
+def door(clock: Clock) -> Iterator[Door]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (
+            "https_proxy",
+            "HTTPS_PROXY",
+            "all_proxy",
+            "ALL_PROXY",
+            "no_proxy",
+            "NO_PROXY",
+        ):
+            patch.delenv(name, raising=False)
+        door = Door(clock, AMPLE)
+        yield door
+        door.close()
+
+
+@pytest.fixture
+def hasty(door: Door, clock: Clock) -> Iterator[Door]:
+    """One that soon gives up."""
+    del door  # whose patched environment it shares
+    hasty = Door(clock, SHORT)
+    yield hasty
+    hasty.close()
+
+
+@pytest.fixture
+def fake() -> Echo:
+    return Echo(now=lambda: NOW)
+
+
+@pytest.fixture
+def url(fake: Echo) -> Iterator[str]:
+    with served(fake) as url:
+        yield url
+
+
+def ask(url: str, body: str = f'{{"password": "{BODY}"}}') -> Request:
+    """A request with a secret in every place that may hold one."""
+    return Request(
+        url=f"{url}?key={QUERY}",
+        headers={"Authorization": Secret(HEADER)},
+        body=Secret(body),
+        content_type="application/json",
+    )
+
+
+def refusal(door: Door, request: Request, *, spending: bool = False) -> ProviderError:
+    """The error that sending ends in, after a look for secrets in all that it says."""
+    with pytest.raises(ProviderError) as caught:
+        door.send(request, spending=spending)
+    error = caught.value
+    told = [str(error), repr(error), *traceback.format_exception(error)]
+    assert not any(secret in line for secret in SECRETS for line in told)
+    assert error.__context__ is None, "a chained exception leads to frames that hold the request"
+    return error
+
+
+@contextmanager
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A loopback port whose every connection is given to `serve`, then closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads: list[threading.Thread] = []
+
+        def one(connection: socket.socket) -> None:
+            with connection:
+                connection.settimeout(2)
+                try:
+                    serve(connection)
+                except OSError:
+                    return  # the door hung up: that is its right
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threads.append(threading.Thread(target=one, args=(connection,)))
+                threads[-1].start()
+
+        acceptor = threading.Thread(target=accept)
+        acceptor.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            acceptor.join()
+            for thread in threads:
+                thread.join()
+
+
+def says(answer: bytes) -> Callable[[socket.socket], None]:
+    """Reads a request and speaks these bytes, whatever they are."""
+
+    def serve(connection: socket.socket) -> None:
+        heard = b""
+        while not heard.endswith(b"}"):
+            heard += connection.recv(65536) or b"}"
+        connection.sendall(answer)
+
+    return serve
+
+
+def reply(body: bytes, *headers: str) -> bytes:
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def answer_to(door: Door, spoken: bytes) -> Answer:
+    with listening(says(spoken)) as port:
+        return door.send(ask(f"http://127.0.0.1:{port}/"), spending=True)
+
+
+def error_after(door: Door, spoken: bytes) -> ProviderError:
+    with listening(says(spoken)) as port:
+        return refusal(door, ask(f"http://127.0.0.1:{port}/"))
+
+
+# What comes back
+
+
+def test_an_answer_comes_back_whole(door: Door, url: str) -> None:
+    answer = door.send(ask(f"{url}/x"))
+    assert (answer.status, answer.json()) == (200, {"password": BODY})
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.received_at == NOW
+    assert answer.date == NOW
+
+
+def test_any_status_is_an_answer(door: Door, fake: Echo, url: str) -> None:
+    fake.fail_next("/x", html(502))
+    assert door.send(ask(f"{url}/x")).status == 502
+
+
+def test_a_redirect_is_not_followed(door: Door, fake: Echo, url: str) -> None:
+    assert door.send(ask(f"{url}/old")).status == 301
+    assert [seen.path for seen in fake.log] == ["/old"]
+
+
+def test_a_get_has_no_body(door: Door, url: str, fake: Echo) -> None:
+    assert door.send(Request(url=f"{url}/old", method="GET")).status == 301
+    assert fake.log[0].method == "GET"
+
+
+def test_a_compressed_answer_is_unpacked(door: Door) -> None:
+    for packed, name in ((gzip.compress(b"{}"), "gzip"), (zlib.compress(b"{}"), "deflate")):
+        assert answer_to(door, reply(packed, f"Content-Encoding: {name}")).body == b"{}"
+
+
+def test_what_does_not_unpack_stays_as_it_came(door: Door) -> None:
+    assert answer_to(door, reply(b"{}", "Content-Encoding: gzip")).body == b"{}"
+    assert answer_to(door, reply(b"\x0b\x00", "Content-Encoding: br")).body == b"\x0b\x00"
+
+
+def test_headers_are_bounded(door: Door) -> None:
+    many = [f"X-{i}: y" for i in range(400)]
+    assert len(answer_to(door, reply(b"{}", *many)).headers) == 100
+    assert "x-long" not in answer_to(door, reply(b"{}", f"X-Long: {'y' * 9000}")).headers
+
+
+# What was never sent
+
+
+def test_a_closed_port_is_unreachable(door: Door) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    error = refusal(door, ask(f"http://127.0.0.1:{port}/"))
+    assert type(error) is Unreachable
+    assert str(error) == "127.0.0.1: connecting failed"
+
+
+def test_a_name_that_does_not_resolve_is_unreachable(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    error = refusal(door, ask("https://provider.example/"))
+    assert type(error) is Unreachable
+    assert str(error) == "provider.example: its name does not resolve"
+
+
+FORBIDDEN = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "[fe80::1]",
+    "[fe80::1%25lo]",
+    "[fd00:ec2::254]",
+    "[::ffff:169.254.169.254]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[2002:a9fe:a9fe::1]",
+    "100.100.100.200",
+    "0.0.0.0",  # noqa: S104 - refused, not bound to
+    "[::]",
+    "224.0.0.1",
+]
+
+
+@pytest.mark.parametrize("host", FORBIDDEN)
+@pytest.mark.parametrize("named", [False, True], ids=["literal", "by name"])
+def test_metadata_addresses_are_never_connected_to(
+    door: Door, monkeypatch: pytest.MonkeyPatch, host: str, *, named: bool
+) -> None:
+    address = host.strip("[]").replace("%25", "%")
+    found = [(0, 0, 0, "", ("192.0.2.1", 443)), (0, 0, 0, "", (address, 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    error = refusal(door, ask("https://provider.example/" if named else f"https://{host}/"))
+    assert type(error) is Misconfigured
+    assert "link-local" in str(error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://provider.example/",
+        "http://localhost/",
+        "http://10.0.0.1/",
+        "http://127.0.0.1.example/",
+        "ftp://127.0.0.1/",
+        "https://user:planted-in-header@provider.example/",
+        "https://provider.example:99999/",
+        "https://provider.example:0/",
+        "https://[::1/",
+        "https:///path",
+        "https://provider.example/a b",
+        "https://provider.example/a\r\nX: y",
+        "provider.example",
+        "",
+    ],
+)
+def test_an_address_that_is_not_https_is_our_mistake(door: Door, url: str) -> None:
+    assert type(refusal(door, ask(url))) is Misconfigured
+
+
+def test_loopback_http_can_be_forbidden(clock: Clock, url: str, fake: Echo) -> None:
+    door = Door(clock, AMPLE, allow_loopback_http=False)
+    assert type(refusal(door, ask(url))) is Misconfigured
+    assert not fake.log
+
+
+@pytest.mark.parametrize(
+    "value", [f"{HEADER}\n", f"{HEADER}\r\nX: y", f"{HEADER}é", f"\x00{HEADER}"]
+)
+def test_a_header_that_http_cannot_carry_is_our_mistake(
+    door: Door, url: str, fake: Echo, value: str
+) -> None:
+    error = refusal(door, Request(url=f"{url}/x", headers={"TOKEN": Secret(value)}))
+    assert type(error) is Misconfigured
+    assert not fake.log
+
+
+# What was sent and not answered
+
+
+def test_an_answer_that_never_comes_is_unanswered(hasty: Door) -> None:
+    def silent(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            pass
+
+    with listening(silent) as port:
+        error = refusal(hasty, ask(f"http://127.0.0.1:{port}/"))
+    assert type(error) is Unanswered
+    assert str(error) == "127.0.0.1: no complete answer in time"
+
+
+@pytest.mark.parametrize("path", ["/x", "/old"], ids=["in the body", "in the headers"])
+def test_a_dripping_answer_ends_with_the_deadline(
+    hasty: Door, fake: Echo, url: str, clock: Clock, path: str
+) -> None:
+    fake.fail_next(path, dripping(timedelta(milliseconds=5)))
+    before = clock.monotonic()
+    error = refusal(hasty, ask(f"{url}{path}", '{"a": "' + "y" * 400 + '"}'))
+    assert type(error) is Unanswered
+    assert clock.monotonic() - before < 1, "the drip alone would take longer"
+
+
+def test_a_lost_answer_is_unanswered(door: Door, fake: Echo, url: str) -> None:
+    fake.fail_next("/x", LOST_ANSWER)
+    assert type(refusal(door, ask(f"{url}/x"))) is Unanswered
+    assert fake.counts["/x"] == 2, "once acted, once lost: nobody sent it again"
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Len", id="half a header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", id="half a body"),
+        pytest.param(b"planted-in-body\r\n\r\n", id="no HTTP at all"),
+        pytest.param(b"\x16\x03\x01\x02\x00planted-in-body", id="TLS on a plain port"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"planted-in-body" * 9000, id="endless header"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nplanted-in-body", id="odd chunk"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: planted-in-body\r\n\r\n", id="odd length"
+        ),
+    ],
+)
+def test_a_broken_answer_is_unanswered(door: Door, spoken: bytes) -> None:
+    assert type(error_after(door, spoken)) is Unanswered
+
+
+def test_a_huge_answer_is_unanswered(door: Door, fake: Echo, url: str) -> None:
+    fake.fail_next("/x", huge())
+    error = refusal(door, ask(f"{url}/x"))
+    assert type(error) is Unanswered
+    assert "too large" in str(error)
+
+
+def test_a_small_answer_that_unpacks_to_a_huge_one_is_unanswered(door: Door) -> None:
+    bomb = gzip.compress(b"\x00" * (LARGEST_ANSWER * 8))
+    assert type(error_after(door, reply(bomb, "Content-Encoding: gzip"))) is Unanswered
+
+
+def test_the_door_works_on_after_a_failure(door: Door, fake: Echo, url: str) -> None:
+    fake.fail_next("/x", LOST_ANSWER)
+    refusal(door, ask(f"{url}/x"))
+    assert door.send(ask(f"{url}/x")).ok
+
+
+# Connections
+
+
+def count_connections(door: Door, *, spending: bool) -> int:
+    made: list[socket.socket] = []
+
+    def keep_alive(connection: socket.socket) -> None:
+        made.append(connection)
+        while received := connection.recv(65536):
+            if received.endswith(b"}"):
+                connection.sendall(reply(b"{}"))
+
+    with listening(keep_alive) as port:
+        for _ in range(3):
+            door.send(ask(f"http://127.0.0.1:{port}/"), spending=spending)
+        door.close()
+    return len(made)
+
+
+def test_a_spending_request_has_a_connection_of_its_own(door: Door) -> None:
+    assert count_connections(door, spending=True) == 3
+    assert count_connections(door, spending=False) == 1
+
+
+def test_threads_share_a_door(door: Door, url: str) -> None:
+    answers: list[Answer] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(door.send(ask(f"{url}/x"))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status for answer in answers] == [200] * 8
+
+
+def test_nothing_is_logged(
+    door: Door, fake: Echo, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        door.send(ask(f"{url}/x"))
+        fake.fail_next("/x", LOST_ANSWER)
+        refusal(door, ask(f"{url}/x"))
+    assert caplog.records == []
+
+
+# TLS and proxies
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "sandbox.pem"
+    pem, nothing = serialization.Encoding.PEM, serialization.NoEncryption()
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, nothing)
+    path.write_bytes(secret + made.public_bytes(pem))
+    return path
+
+
+def over_tls(certificate: Path, answer: bytes) -> Callable[[socket.socket], None]:
+    def serve(connection: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        with context.wrap_socket(connection, server_side=True) as secured:
+            says(answer)(secured)
+
+    return serve
+
+
+def through_proxy(
+    heard: list[bytes], answer: bytes, beyond: Callable[[socket.socket], None] | None = None
+) -> Callable[[socket.socket], None]:
+    def serve(connection: socket.socket) -> None:
+        heard.append(connection.recv(65536))
+        connection.sendall(answer)
+        if beyond:
+            beyond(connection)
+
+    return serve
+
+
+@pytest.fixture
+def proxied(
+    clock: Clock, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], Door]:
+    def make(port: int) -> Door:
+        monkeypatch.setenv("https_proxy", f"http://me:{HEADER}@127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
+        return Door(clock, AMPLE, ssl_context=ssl.create_default_context(cafile=str(certificate)))
+
+    return make
+
+
+def test_a_trusted_certificate_lets_the_request_through(clock: Clock, certificate: Path) -> None:
+    door = Door(clock, AMPLE, ssl_context=ssl.create_default_context(cafile=str(certificate)))
+    with listening(over_tls(certificate, reply(b"{}"))) as port:
+        assert door.send(ask(f"https://127.0.0.1:{port}/"), spending=True).body == b"{}"
+    with listening(over_tls(certificate, b"")) as port:
+        assert type(refusal(door, ask(f"https://127.0.0.1:{port}/"))) is Unanswered
+
+
+def test_an_untrusted_certificate_is_unreachable(door: Door, certificate: Path) -> None:
+    with listening(over_tls(certificate, reply(b"{}"))) as port:
+        error = refusal(door, ask(f"https://127.0.0.1:{port}/"))
+    assert type(error) is Unreachable
+    assert str(error) == "127.0.0.1: its certificate is not trusted"
+
+
+@pytest.mark.parametrize("spoken", [b"HTTP/1.1 400 No TLS here\r\n\r\n", b""])
+def test_a_failed_handshake_is_unreachable(door: Door, spoken: bytes) -> None:
+    def no_tls(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(spoken)
+
+    with listening(no_tls) as port:
+        assert type(refusal(door, ask(f"https://127.0.0.1:{port}/"))) is Unreachable
+
+
+def test_a_silent_handshake_is_unreachable(hasty: Door) -> None:
+    def silent(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            pass
+
+    with listening(silent) as port:
+        assert type(refusal(hasty, ask(f"https://127.0.0.1:{port}/"))) is Unreachable
+
+
+def test_a_proxy_that_refuses_makes_the_provider_unreachable(
+    proxied: Callable[[int], Door],
+) -> None:
+    heard: list[bytes] = []
+    with listening(through_proxy(heard, b"HTTP/1.1 403 planted-in-body\r\n\r\n")) as port:
+        error = refusal(proxied(port), ask("https://provider.example/path"))
+    assert str(error) == "provider.example: the proxy refused to connect"
+    assert type(error) is Unreachable
+    assert heard[0].startswith(b"CONNECT provider.example:443 HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("answer", [b"", b"odd\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_broken_proxy_makes_the_provider_unreachable(
+    proxied: Callable[[int], Door], answer: bytes
+) -> None:
+    with listening(through_proxy([], answer)) as port:
+        error = refusal(proxied(port), ask("https://provider.example/path"), spending=True)
+    assert type(error) is Unreachable
+
+
+@pytest.mark.parametrize(("answer", "sent"), [(reply(b"{}"), True), (b"", False)])
+def test_a_request_goes_through_a_proxys_tunnel(
+    proxied: Callable[[int], Door], certificate: Path, answer: bytes, *, sent: bool
+) -> None:
+    tls = over_tls(certificate, answer)
+    with listening(through_proxy([], b"HTTP/1.1 200 OK\r\n\r\n", tls)) as port:
+        door, request = proxied(port), ask("https://127.0.0.1:1/path")
+        if sent:
+            assert door.send(request, spending=True).ok
+        else:
+            assert type(refusal(door, request, spending=True)) is Unanswered
+
+
+def test_loopback_http_passes_the_proxy_by(proxied: Callable[[int], Door], url: str) -> None:
+    door = proxied(1)
+    assert door.send(ask(f"{url}/x")).ok
+    door.close()
+
+
+def test_no_proxy_is_heeded(
+    proxied: Callable[[int], Door], certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(over_tls(certificate, reply(b"{}"))) as port:
+        door = proxied(1)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert door.send(ask(f"https://127.0.0.1:{port}/"), spending=True).ok
+
+
+def test_a_socks_proxy_is_our_mistake(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    assert type(refusal(Door(clock, AMPLE), ask("https://provider.example/"))) is Misconfigured
