@@ -1,0 +1,189 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotator.errors import BadSettings
+from rotator.settings import Settings, load_settings, variable
+
+HOME = {"HOME": "/home/ada"}
+CANARY = "hunter2-canary"
+
+
+def complaint(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(BadSettings) as caught:
+        load_settings(HOME | environ)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    return str(caught.value).splitlines()
+
+
+def test_without_any_variable_the_defaults_hold() -> None:
+    settings = load_settings(HOME)
+    assert settings.jobs_dir == Path("jobs")
+    assert settings.state_dir == Path("/home/ada/.local/state/rotator")
+    assert settings.key_file == Path("/home/ada/.config/rotator/seal.key")
+    assert (settings.secret_prefix, settings.write_budget, settings.threads) == ("rotator", 20.0, 8)
+    assert settings.request_timeout == timedelta(seconds=30)
+    assert not settings.allow_ephemeral_state
+    assert settings.seed_prefixes == ("rotator/seed/",)
+
+
+def test_systemd_says_where_state_and_credentials_are() -> None:
+    given = {
+        "STATE_DIRECTORY": "/var/lib/rotator:/x",
+        "CREDENTIALS_DIRECTORY": "/run/credentials/r",
+    }
+    settings = load_settings(given)
+    assert settings.state_dir == Path("/var/lib/rotator")
+    assert settings.key_file == Path("/run/creds/r/rotator.key")
+
+
+def test_every_variable_is_read() -> None:
+    settings = load_settings(
+        HOME
+        | {
+            "ROTATOR_JOBS_DIR": "/etc/rotator/jobs",
+            "ROTATOR_SECRET_PREFIX": "prod/rotator",
+            "ROTATOR_REQUEST_TIMEOUT": "1m30s",
+            "ROTATOR_ALLOW_EPHEMERAL_STATE": "yes",
+            "ROTATOR_ALLOWED_HOSTS": "*.example.com, auth.example.org",
+            "ROTATOR_ALLOWED_SEED_FOLDERS": "/a,/b",
+            "ROTATOR_ALERT_URLS": f"slack://{CANARY}",
+            "ROTATOR_CLOCK_FACTOR": "3600",
+            "ROTATOR_CLOCK_EPOCH": "2026-01-01T00:00:00Z",
+        }
+    )
+    assert settings.request_timeout == timedelta(seconds=90)
+    assert settings.allow_ephemeral_state
+    assert settings.allowed_hosts == ("*.example.com", "auth.example.org")
+    assert settings.allowed_seed_folders == (Path("/a"), Path("/b"))
+    assert settings.alert_urls[0].reveal() == f"slack://{CANARY}"
+    assert settings.seed_prefixes == ("prod/rotator/seed/",)
+    assert CANARY not in repr(settings)
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert load_settings(HOME | {"ROTATOR_THREADS": "", "ROTATOR_KEY_FILE": ""}).threads == 8
+
+
+WRONG = {
+    "ROTATOR_THREADS": ["0", "65", "eight", CANARY, "1.5"],
+    "ROTATOR_WRITE_BUDGET": ["0.01", "51", "nan", "inf", "-1", CANARY],
+    "ROTATOR_REQUEST_TIMEOUT": ["30", "0s", "11m", "30 s", CANARY],
+    "ROTATOR_PUT_TIMEOUT": ["PT30S"],
+    "ROTATOR_LOG_FORMAT": ["xml", CANARY],
+    "ROTATOR_LOG_LEVEL": ["INFO"],
+    "ROTATOR_STATE_DIR": ["state", "/var/../etc", "/var/lib/x\n", f"{CANARY}/x"],
+    "ROTATOR_KEY_FILE": ["key", "~/.config/key"],
+    "ROTATOR_SECRET_PREFIX": ["/rotator", "rotator/", "a//b", "rot ator", "x" * 129, "rotätor"],
+    "ROTATOR_ALLOW_EPHEMERAL_STATE": ["maybe", CANARY],
+    "ROTATOR_ALLOWED_HOSTS": ["a,,b", ","],
+    "ROTATOR_ALLOWED_SEED_FOLDERS": ["secrets", "/a,b", "/a,"],
+    "ROTATOR_CLOCK_FACTOR": ["0", "inf"],
+    "ROTATOR_CLOCK_EPOCH": ["2026-01-01T00:00:00", "yesterday"],
+    "ROTATOR_ENVIRONMENT": ["prod eu", "x" * 65],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_wrong_value_names_its_variable_and_the_remedy_and_not_itself(
+    name: str, value: str
+) -> None:
+    (line,) = complaint({name: value})
+    assert line.startswith(f"{name}: ")
+    assert "; " in line
+    assert CANARY not in line
+
+
+def test_every_wrong_variable_is_told_at_once() -> None:
+    lines = complaint({"ROTATOR_THREADS": "0", "ROTATOR_LOG_LEVEL": "x", "ROTATOR_TREADS": "8"})
+    assert [line.partition(":")[0] for line in lines] == [
+        "ROTATOR_LOG_LEVEL",
+        "ROTATOR_THREADS",
+        "ROTATOR_TREADS",
+    ]
+
+
+def test_an_unknown_variable_is_an_error_that_guesses_what_was_meant() -> None:
+    (line,) = complaint({"ROTATOR_STATE_DIRECTORY": CANARY})
+    assert line == "ROTATOR_STATE_DIRECTORY: no setting of rotator; did you mean ROTATOR_STATE_DIR?"
+    (line,) = complaint({"ROTATOR_\xc4\n": CANARY})
+    assert "there are ROTATOR_JOBS_DIR" in line
+    assert CANARY not in line
+
+
+def test_a_lower_case_variable_is_an_unknown_one() -> None:
+    (line,) = complaint({"ROTATOR_threads": "9"})
+    assert line.endswith("did you mean ROTATOR_THREADS?")
+
+
+def test_what_kubernetes_injects_for_a_service_of_our_name_is_no_error() -> None:
+    links = {
+        "ROTATOR_SERVICE_HOST": "10.0.0.1",
+        "ROTATOR_SERVICE_PORT": "80",
+        "ROTATOR_SERVICE_PORT_HTTP": "80",
+        "ROTATOR_PORT": "tcp://10.0.0.1:80",
+        "ROTATOR_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "ROTATOR_PORT_80_TCP_ADDR": "10.0.0.1",
+        "ROTATOR_WEB_SERVICE_HOST": "10.0.0.1",
+    }
+    assert load_settings(HOME | links).threads == 8
+
+
+def test_the_key_never_lies_beside_what_it_seals(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (tmp_path / "link").symlink_to(state)
+    for key in (state / "key", tmp_path / "link" / "key"):
+        given = {"ROTATOR_STATE_DIR": str(state), "ROTATOR_KEY_FILE": str(key)}
+        assert complaint(given)[0].startswith("ROTATOR_KEY_FILE: it lies in the state folder; ")
+
+
+def test_without_a_home_the_folders_must_be_said() -> None:
+    with pytest.raises(BadSettings) as caught:
+        load_settings({})
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "ROTATOR_KEY_FILE",
+        "ROTATOR_STATE_DIR",
+    ]
+
+
+def test_what_job_files_may_name_is_bounded() -> None:
+    settings = load_settings(HOME | {"ROTATOR_ALLOWED_HOSTS": "*.example.com"})
+    assert settings.allows_variable("ALATION_PASSWORD")
+    assert not settings.allows_variable("AWS_SECRET_ACCESS_KEY")
+    assert not settings.allows_variable("ROTATOR_ALERT_URLS")
+    assert settings.allows_file(Path("/run/secrets/x"))
+    assert not settings.allows_file(Path("/etc/shadow"))
+    assert settings.allows_secret("rotator/seed/alation")
+    assert not settings.allows_secret("prod/database")
+    assert settings.allows_host("ACME.example.com")
+    assert not settings.allows_host("example.com.evil.net")
+
+
+def test_no_allow_list_opens_our_own_files_and_secrets() -> None:
+    wide = {"ROTATOR_ALLOWED_SEED_FOLDERS": "/", "ROTATOR_ALLOWED_SEED_PREFIXES": "rotator"}
+    settings = load_settings(HOME | wide)
+    assert not settings.allows_file(settings.key_file)
+    assert not settings.allows_file(settings.state_dir / "ledger.db")
+    assert not settings.allows_secret("rotator/token/a/b")
+    assert not settings.allows_secret("rotator/keyring/a/b")
+
+
+def test_every_setting_that_is_not_hidden_has_a_description() -> None:
+    hidden = {name for name, facts in Settings.model_fields.items() if not facts.description}
+    assert hidden == {"clock_factor", "clock_epoch"}
+
+
+@given(st.dictionaries(st.sampled_from([variable(f) for f in Settings.model_fields]), st.text()))
+def test_any_environment_is_read_or_refused_by_name(environ: dict[str, str]) -> None:
+    try:
+        load_settings(HOME | environ)
+    except BadSettings as error:
+        names = {line.partition(":")[0] for line in str(error).splitlines()}
+        assert names <= set(environ)
