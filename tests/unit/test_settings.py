@@ -38,7 +38,7 @@ def test_systemd_says_where_state_and_credentials_are() -> None:
     }
     settings = load_settings(given)
     assert settings.state_dir == Path("/var/lib/rotator")
-    assert settings.key_file == Path("/run/creds/r/rotator.key")
+    assert settings.key_file == Path("/run/credentials/r/rotator.key")
 
 
 def test_every_variable_is_read() -> None:
@@ -112,7 +112,7 @@ def test_every_wrong_variable_is_told_at_once() -> None:
 def test_an_unknown_variable_is_an_error_that_guesses_what_was_meant() -> None:
     (line,) = complaint({"ROTATOR_STATE_DIRECTORY": CANARY})
     assert line == "ROTATOR_STATE_DIRECTORY: no setting of rotator; did you mean ROTATOR_STATE_DIR?"
-    (line,) = complaint({"ROTATOR_\xc4\n": CANARY})
+    (line,) = complaint({"ROTATOR_\xc4\n\u2028\u2029xxxxxxxxxxx": CANARY})
     assert "there are ROTATOR_JOBS_DIR" in line
     assert CANARY not in line
 
