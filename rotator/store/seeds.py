@@ -97,11 +97,10 @@ def _is_text(text: str) -> bool:
 
 def _bytes(path: Path, ref: SeedRef) -> bytes:
     try:
-        # Never wait for a pipe's other end, and never read a device.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise SeedMissing(f"{ref} is no regular file", remedy="name the file itself")
+        # Asked before it is opened: a pipe would wait for its other end.
+        if not stat.S_ISREG(path.stat(follow_symlinks=False).st_mode):
+            raise SeedMissing(f"{ref} is no regular file", remedy="name the file itself")
+        with open(path, "rb", opener=_without_links) as file:
             return file.read(LARGEST + 1)
     except FileNotFoundError:
         text, remedy = f"{ref} does not exist", "mount it there, or correct the path"
@@ -110,6 +109,11 @@ def _bytes(path: Path, ref: SeedRef) -> bytes:
     except (OSError, ValueError) as error:
         text, remedy = f"{ref} cannot be read ({type(error).__name__})", "look at the path"
     raise SeedMissing(text, remedy=remedy)
+
+
+def _without_links(path: str, flags: int) -> int:
+    """Should a link take the file's place after its path was judged, it is not followed."""
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def _decoded(found: bytes, ref: SeedRef) -> str:
