@@ -1,0 +1,242 @@
+"""Records to columns and back. A row that makes no sense is a LedgerError that names it."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from rotator.errors import LedgerError
+from rotator.ledger.base import (
+    BackOff,
+    Because,
+    Intent,
+    Line,
+    Manual,
+    Mark,
+    MarkKind,
+    OnRecord,
+    Row,
+    Seal,
+    Stepped,
+)
+from rotator.model import Reason, Shelf, State
+
+_T = TypeVar("_T")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_UNREADABLE = (ValueError, TypeError, OverflowError, AttributeError)
+
+
+def micros(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    return None if at is None else (at - _EPOCH) // _MICROSECOND
+
+
+def span(duration: timedelta) -> int:
+    return duration // _MICROSECOND
+
+
+def instant(stored: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=stored)
+
+
+def instant_or_none(stored: int | None) -> datetime | None:
+    return None if stored is None else _EPOCH + timedelta(microseconds=stored)
+
+
+def names(of: Iterable[str]) -> str:
+    return json.dumps(sorted(of))
+
+
+def mapping(of: Mapping[str, str]) -> str:
+    return json.dumps(dict(of), sort_keys=True)
+
+
+def dates(of: Mapping[str, tuple[datetime | None, datetime | None]]) -> str:
+    both = {name: [micros_or_none(at) for at in pair] for name, pair in of.items()}
+    return json.dumps(both, sort_keys=True)
+
+
+def _names(stored: str) -> frozenset[str]:
+    found = json.loads(stored)
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError("a list of names was expected")
+    return frozenset(found)
+
+
+def _mapping(stored: str) -> dict[str, str]:
+    found = json.loads(stored)
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("an object of strings was expected")
+    return found
+
+
+def _dates(stored: str) -> dict[str, tuple[datetime | None, datetime | None]]:
+    found = json.loads(stored or "{}")
+    return {
+        name: (instant_or_none(issued), instant_or_none(expires))
+        for name, (issued, expires) in found.items()
+    }
+
+
+def decoded(table: str, credential: str, read: Callable[..., _T], *stored: Any) -> _T:
+    """What `read` makes of a row; LedgerError where it can make nothing of it."""
+    try:
+        return read(*stored)
+    except _UNREADABLE as error:
+        raise LedgerError(
+            f"the ledger's {table} row of {credential} cannot be read: {type(error).__name__}",
+            remedy=f"restore the ledger from a copy, or `rotator forget {credential}`",
+        ) from None
+
+
+def row(found: Any, records: Iterable[OnRecord]) -> Row:
+    return Row(
+        credential=found.name,
+        job=found.job,
+        due_at=instant_or_none(found.due_at),
+        state=State(found.state),
+        state_since=instant_or_none(found.state_since),
+        reason=Reason(found.reason),
+        text=found.text,
+        killed_through=found.killed_through,
+        mended_at=instant_or_none(found.mended_at),
+        access_renew_at=instant_or_none(found.access_renew_at),
+        refresh_renew_at=instant_or_none(found.refresh_renew_at),
+        refresh_expires_at=instant_or_none(found.refresh_expires_at),
+        paused_at=instant_or_none(found.paused_at),
+        paused_by=found.paused_by,
+        paused_why=found.paused_why,
+        records={record.shelf: record for record in records},
+    )
+
+
+def on_record(found: Any) -> OnRecord:
+    return OnRecord(
+        shelf=Shelf(found.shelf),
+        version_id=found.version_id,
+        generation=found.generation,
+        issued_at=instant_or_none(found.issued_at),
+        expires_at=instant_or_none(found.expires_at),
+        put_at=instant(found.put_at),
+        fingerprint=found.fingerprint,
+    )
+
+
+def back_off(found: Any) -> BackOff:
+    return BackOff(
+        what=found.what,
+        until=instant(found.until),
+        since=instant(found.since),
+        failures=found.failures,
+        reason=Reason(found.reason),
+        text=found.text,
+    )
+
+
+def manual(found: Any) -> Manual:
+    return Manual(
+        id=found.id,
+        credential=found.credential,
+        asked_at=instant(found.asked_at),
+        by=found.asked_by,
+        why=found.why,
+        tokens=_names(found.tokens),
+        again=bool(found.again),
+        met_at=instant_or_none(found.met_at),
+        outcome=found.outcome,
+    )
+
+
+def intent(found: Any) -> Intent:
+    return Intent(
+        id=found.id,
+        credential=found.credential,
+        generation=found.generation,
+        made_from=found.made_from,
+        grant=found.grant,
+        host=found.host,
+        presented=_mapping(found.presented),
+        spends=found.spends,
+        kills=_names(found.kills),
+        intended_at=instant(found.intended_at),
+        first_intended_at=instant(found.first_intended_at),
+        send_by=instant(found.send_by),
+        settles_at=instant(found.settles_at),
+    )
+
+
+def intent_columns(of: Intent) -> dict[str, Any]:
+    return {
+        "id": of.id,
+        "credential": of.credential,
+        "generation": of.generation,
+        "made_from": of.made_from,
+        "grant": of.grant,
+        "host": of.host,
+        "presented": mapping(of.presented),
+        "spends": of.spends,
+        "kills": names(of.kills),
+        "intended_at": micros(of.intended_at),
+        "first_intended_at": micros(of.first_intended_at),
+        "send_by": micros(of.send_by),
+        "settles_at": micros(of.settles_at),
+    }
+
+
+def seal(found: Any) -> Seal:
+    """From a row of the seal joined with its request."""
+    return Seal(
+        intent=intent(found),
+        ciphertext=found.ciphertext,
+        sent_at=instant(found.sent_at),
+        answered_at=instant(found.answered_at),
+        read_at=instant_or_none(found.read_at),
+        reader=found.reader,
+        outcome=found.seal_outcome,
+        tokens=_dates(found.tokens),
+        keyring=found.keyring,
+    )
+
+
+def seal_columns(of: Seal) -> dict[str, Any]:
+    return {
+        "request": of.intent.id,
+        "credential": of.intent.credential,
+        "ciphertext": of.ciphertext,
+        "sent_at": micros(of.sent_at),
+        "answered_at": micros(of.answered_at),
+        "read_at": micros_or_none(of.read_at),
+        "reader": of.reader,
+        "outcome": of.outcome,
+        "tokens": dates(of.tokens),
+        "keyring": of.keyring,
+    }
+
+
+def mark(found: Any) -> Mark:
+    return Mark(
+        kind=MarkKind(found.kind),
+        key=found.key,
+        at=instant(found.at),
+        because=Because(found.because),
+        text=found.text,
+    )
+
+
+def line(found: Any) -> Line:
+    stepped = Stepped(
+        run=found.run,
+        seq=found.seq,
+        at=instant(found.at),
+        step=found.step,
+        reason=Reason(found.reason),
+        outcome=found.outcome,
+        text=found.text,
+        duration=timedelta(microseconds=found.duration),
+        cause=found.cause,
+    )
+    return Line(credential=found.credential, stepped=stepped)

@@ -1,0 +1,159 @@
+"""Connections to the ledger's database, and what its errors mean to a person.
+
+Writes take turns twice over: a lock in this process, so that threads wait without polling, and
+`BEGIN IMMEDIATE` with a busy timeout for the other processes (the command line). Reads go beside
+them on connections of their own, each in one transaction and so on one state of the file.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from rotator.errors import LedgerBusy, LedgerError
+
+BUSY_SECONDS = 30.0
+_OLDEST_SQLITE = (3, 37, 0)
+
+_MEANINGS = {
+    "SQLITE_FULL": ("the ledger's disk is full", "free some space; nothing was changed"),
+    "SQLITE_READONLY": (
+        "the ledger may not be written",
+        "the worker's user must own the file, its -wal, its -shm and their folder",
+    ),
+    "SQLITE_CORRUPT": (
+        "the ledger is damaged",
+        "stop the worker, keep the file, restore a copy, then `rotator adopt`",
+    ),
+    "SQLITE_NOTADB": (
+        "the ledger's file is no database",
+        "is ROTATOR_STATE_DIR right? else restore a copy, then `rotator adopt`",
+    ),
+    "SQLITE_CANTOPEN": (
+        "the ledger cannot be opened",
+        "see that its folder exists and belongs to the worker's user",
+    ),
+    "SQLITE_IOERR": ("the ledger's disk fails", "see the kernel's log; nothing was changed"),
+    "SQLITE_CONSTRAINT_FOREIGNKEY": (
+        "the ledger knows no such credential",
+        "see `rotator status` for the names",
+    ),
+}  # fmt: skip
+
+
+class Database:
+    """Two ways in: `read` and `write`, each one transaction."""
+
+    def __init__(self, engine: Engine, *, one_connection: bool = False) -> None:
+        """`one_connection`: a database in memory, which every thread must share."""
+        self._engine = engine
+        self._writer = engine.execution_options(rotator_writes=True)
+        self._turn = threading.Lock()
+        self._read_turn = self._turn if one_connection else nullcontext()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One state of the database for as long as the block runs."""
+        with told(), self._read_turn, self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """All of the block durably, or nothing of it."""
+        with told(), self._turn, self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def on_file(path: Path, *, durable: bool = True, foreign_keys: bool = True) -> Database:
+    """`durable=False` leaves fsync out, and is for tests alone: a power cut loses answers."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=16,
+        max_overflow=-1,
+        pool_use_lifo=True,
+    )
+    _prepare(engine, synchronous="FULL" if durable else "OFF", foreign_keys=foreign_keys)
+    return Database(engine)
+
+
+def in_memory() -> Database:
+    engine = create_engine(
+        "sqlite://",
+        hide_parameters=True,
+        connect_args={"check_same_thread": False},
+        poolclass=StaticPool,
+    )
+    _prepare(engine, synchronous="OFF", foreign_keys=True)
+    return Database(engine, one_connection=True)
+
+
+def make_file(path: Path) -> None:
+    """An empty file that only its owner reads; SQLite gives -wal and -shm the same mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger cannot be made: {error.strerror}",
+            remedy="see that ROTATOR_STATE_DIR exists and belongs to the worker's user",
+        ) from error
+
+
+def _prepare(engine: Engine, *, synchronous: str, foreign_keys: bool) -> None:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        oldest = ".".join(map(str, _OLDEST_SQLITE))
+        raise LedgerError(
+            f"Python's SQLite is {sqlite3.sqlite_version}, the ledger needs {oldest}",
+            remedy="run rotator on a Python that brings a newer one",
+        )
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the transactions are ours
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("rotator_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Whatever the database throws comes out as a LedgerError that says what to do."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise _meaning(getattr(error, "orig", None) or error) from error
+    except (sqlite3.Error, OverflowError, UnicodeError) as error:
+        raise _meaning(error) from error
+
+
+def _meaning(error: BaseException) -> LedgerError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return LedgerBusy(
+            f"another process has held the ledger for {BUSY_SECONDS:.0f} s",
+            remedy="find it with `fuser` on the ledger's file; nothing was changed",
+        )
+    for known, (text, remedy) in _MEANINGS.items():
+        if name.startswith(known):
+            return LedgerError(text, remedy=remedy)
+    said = f": {error}" if isinstance(error, sqlite3.Error) else ""  # names of columns, no values
+    return LedgerError(f"the ledger refused: {name or type(error).__name__}{said}")

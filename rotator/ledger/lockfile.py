@@ -1,0 +1,144 @@
+"""One worker a ledger file, and a disk under it that outlives the worker.
+
+The lock is the kernel's (`flock`): it ends with the process, however that ends. The file stays
+where it is, and the pid inside is for people.
+"""
+
+import fcntl
+import os
+import re
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rotator.clock import Clock
+from rotator.errors import LedgerBusy, LedgerError
+
+_EVERY = timedelta(milliseconds=25)
+"""How often a standby tries: it takes over that fast, for some 0.05 % of a core."""
+
+
+class WorkerLock:
+    """`with WorkerLock(path).take(): …`, or as a standby `wait` first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def attempt(self) -> bool:
+        """Take it if it is free; True if it is ours now."""
+        if self._file is not None:
+            return True
+        opened = self._open()
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(opened)
+            return False
+        except OSError as error:
+            os.close(opened)
+            raise LedgerError(
+                f"the worker's lock cannot be taken: {error.strerror}",
+                remedy="put ROTATOR_STATE_DIR on a local disk",
+            ) from error
+        os.ftruncate(opened, 0)
+        os.write(opened, f"{os.getpid()}\n".encode())
+        self._file = opened
+        return True
+
+    def take(self) -> Self:
+        """Raises LedgerBusy while another worker is alive."""
+        if not self.attempt():
+            raise LedgerBusy(
+                f"a worker holds this ledger, pid {self.holder() or 'unknown'}",
+                remedy="stop it first, or start this one with --standby",
+            )
+        return self
+
+    def wait(self, stop: threading.Event, on_wait: Callable[[str], None] = lambda _: None,
+             timeout: timedelta | None = None, clock: Clock | None = None) -> bool:  # fmt: skip
+        """Stand by until the worker before us ends; False if `stop` or `timeout` came first.
+
+        `on_wait` hears the pid of the worker that is waited for, once. All times are real.
+        """
+        real = clock or Clock()
+        ends = None if timeout is None else real.monotonic() + timeout.total_seconds()
+        if self.attempt():
+            return True
+        on_wait(self.holder())
+        while not stop.wait(_EVERY.total_seconds()):
+            if self.attempt():
+                return True
+            if ends is not None and real.monotonic() >= ends:
+                return False
+        return False
+
+    def holder(self) -> str:
+        """The pid in the file, empty if nobody left one; it may have ended."""
+        try:
+            found = self._path.read_text(errors="replace").strip()
+        except OSError:
+            return ""
+        return found if found.isdecimal() else ""
+
+    def release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self.release()
+
+    def _open(self) -> int:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LedgerError(
+                f"the worker's lock file cannot be opened: {error.strerror}",
+                remedy="see that ROTATOR_STATE_DIR exists and belongs to the worker's user",
+            ) from error
+
+
+_IN_MEMORY = frozenset({"tmpfs", "ramfs", "overlay", "aufs", "devtmpfs"})
+_OVER_A_NETWORK = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+)
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def filesystem(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+    """The kind of file system that a path (or, if it is not there yet, its folder) lies on.
+
+    Empty where the system does not tell.
+    """
+    try:
+        lines = mounts.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return ""
+    found, depth = "", -1
+    for line in lines:
+        point, kind = _mount(line)
+        if path.resolve().is_relative_to(point) and len(point.parts) >= depth:
+            found, depth = kind, len(point.parts)
+    return found
+
+
+def is_ephemeral(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
+    """What lies there may be gone after a restart, or is not locked the way SQLite needs."""
+    kind = filesystem(path, mounts)
+    return kind in _IN_MEMORY or kind in _OVER_A_NETWORK or kind.startswith("fuse.")
+
+
+def _mount(line: str) -> tuple[Path, str]:
+    """Mount point and kind, of `36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/sda rw`."""
+    before, _, after = line.partition(" - ")
+    point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), before.split(" ")[4])
+    return Path(point), after.split(" ", 1)[0]

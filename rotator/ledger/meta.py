@@ -1,0 +1,18 @@
+"""The ledger's few single values, by name."""
+
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects.sqlite import insert
+
+from rotator.ledger.tables import meta
+
+_get = select(meta.c.value).where(meta.c.key == bindparam("key_"))
+_put = insert(meta)
+_put = _put.on_conflict_do_update(index_elements=[meta.c.key], set_={"value": _put.excluded.value})
+
+
+def get(connection: Connection, key: str) -> str | None:
+    return connection.execute(_get, {"key_": key}).scalar()
+
+
+def put(connection: Connection, key: str, value: str) -> None:
+    connection.execute(_put, {"key": key, "value": value})

@@ -1,0 +1,174 @@
+"""What the ledger knows, read in one transaction each."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
+
+from rotator.errors import LedgerError
+from rotator.ledger import base, codec
+from rotator.ledger.base import BackOff, Line, Manual, OnRecord, Record, Stepped
+from rotator.ledger.codec import decoded
+from rotator.ledger.tables import (
+    back_off,
+    credential,
+    manual,
+    mark,
+    on_record,
+    request,
+    seal,
+    step,
+    version,
+)
+from rotator.model import Reason, Shelf, State
+
+_whose: BindParameter[str] = bindparam("credential_")
+_row = select(
+    credential,
+    select(func.max(request.c.generation))
+    .where(request.c.credential == _whose)
+    .scalar_subquery()
+    .label("top_request"),
+).where(credential.c.name == _whose)
+_on_record = select(on_record).where(on_record.c.credential == _whose)
+_versions = select(version.c.shelf, version.c.version_id, version.c.generation).where(
+    version.c.credential == _whose
+)
+_open = (
+    select(request)
+    .where(request.c.credential == _whose, request.c.outcome.is_(None))
+    .order_by(request.c.intended_at, request.c.generation)
+)
+_seals = (
+    select(
+        *(column for column in request.c if column.name != "outcome"),
+        seal.c.ciphertext, seal.c.sent_at, seal.c.answered_at, seal.c.read_at, seal.c.reader,
+        seal.c.outcome.label("seal_outcome"), seal.c.tokens, seal.c.keyring,
+    )
+    .join_from(seal, request, seal.c.request == request.c.id)
+    .where(seal.c.credential == _whose)
+    .order_by(seal.c.answered_at, request.c.generation)
+)  # fmt: skip
+_marks = select(mark).where(mark.c.credential == _whose).order_by(mark.c.at)
+_back_offs = select(back_off).where(back_off.c.credential == _whose).order_by(back_off.c.what)
+_manuals = (
+    select(manual)
+    .where(manual.c.credential == _whose, manual.c.met_at.is_(None))
+    .order_by(manual.c.asked_at)
+)
+_manual = select(manual).where(manual.c.id == bindparam("id_"))
+
+
+def look(connection: Connection, name: str) -> Record | None:
+    whose = {"credential_": name}
+    found = connection.execute(_row, whose).first()
+    if found is None:
+        return None
+    records = _records(connection, name)
+    versions = _versions_of(connection, whose, records)
+    generations = [made for shelf in versions.values() for made in shelf.values()]
+    return Record(
+        row=decoded("credential", name, codec.row, found, records),
+        open_intents=tuple(_all(connection, _open, "request", name, codec.intent)),
+        seals=tuple(_all(connection, _seals, "seal", name, codec.seal)),
+        marks=tuple(_all(connection, _marks, "mark", name, codec.mark)),
+        back_offs={held.what: held for held in back_offs(connection, name)},
+        manuals=tuple(_all(connection, _manuals, "manual", name, codec.manual)),
+        versions=versions,
+        top_generation=max(found.top_request or 0, *generations, 0),
+    )
+
+
+def back_offs(connection: Connection, name: str) -> list[BackOff]:
+    return _all(connection, _back_offs, "back_off", name, codec.back_off)
+
+
+def manual_of(connection: Connection, manual_id: str) -> Manual | None:
+    found = connection.execute(_manual, {"id_": manual_id}).first()
+    if found is None:
+        return None
+    return decoded("manual", found.credential, codec.manual, found)
+
+
+def _records(connection: Connection, name: str) -> list[OnRecord]:
+    return _all(connection, _on_record, "on_record", name, codec.on_record)
+
+
+def _versions_of(
+    connection: Connection, whose: Mapping[str, Any], records: Iterable[OnRecord]
+) -> dict[Shelf, dict[str, int]]:
+    versions: dict[Shelf, dict[str, int]] = {shelf: {} for shelf in Shelf}
+    for shelf, version_id, generation in connection.execute(_versions, whose):
+        decoded("version", whose["credential_"], Shelf, shelf)
+        versions[Shelf(shelf)][version_id] = generation
+    for record in records:
+        versions[record.shelf].setdefault(record.version_id, record.generation)
+    return versions
+
+
+def _all(connection: Connection, statement: Any, table: str, name: str, read: Any) -> list[Any]:
+    found = connection.execute(statement, {"credential_": name})
+    return [decoded(table, name, read, one) for one in found]
+
+
+# For the faces. A row that cannot be read is shown as such, and hides no other.
+
+_rows = select(credential).order_by(credential.c.name)
+_every_on_record = select(on_record)
+_named = credential.c.name.in_(bindparam("names_", expanding=True))
+_on_record_named = on_record.c.credential.in_(bindparam("names_", expanding=True))
+
+
+def rows(connection: Connection, names: Iterable[str] | None) -> list[base.Row]:
+    every, recorded, given = _rows, _every_on_record, {}
+    if names is not None:
+        every, recorded = every.where(_named), recorded.where(_on_record_named)
+        given = {"names_": list(names)}
+    shelves: dict[str, list[Row[Any]]] = defaultdict(list)
+    for found in connection.execute(recorded, given):
+        shelves[found.credential].append(found)
+    return [_shown(found, shelves[found.name]) for found in connection.execute(every, given)]
+
+
+def _shown(found: Row[Any], shelves: Iterable[Row[Any]]) -> base.Row:
+    try:
+        records = [decoded("on_record", found.name, codec.on_record, one) for one in shelves]
+        return decoded("credential", found.name, codec.row, found, records)
+    except LedgerError as error:
+        return base.Row(
+            credential=found.name,
+            job=found.job,
+            due_at=None,
+            state=State.NEEDS_A_PERSON,
+            reason=Reason.UNEXPECTED,
+            text=str(error),
+        )
+
+
+_history = select(step).order_by(step.c.id.desc()).limit(bindparam("limit_"))
+
+
+def history(connection: Connection, name: str, limit: int, run: str) -> list[Line]:
+    statement = _history
+    if name:
+        statement = statement.where(step.c.credential == _whose)
+    if run:
+        statement = statement.where(step.c.run == bindparam("run_"))
+    given = {"credential_": name, "run_": run, "limit_": limit}
+    return [_line(found) for found in connection.execute(statement, given)]
+
+
+def _line(found: Row[Any]) -> Line:
+    try:
+        return decoded("step", found.credential, codec.line, found)
+    except LedgerError as error:
+        unread = Stepped(
+            run=found.run,
+            seq=found.seq,
+            at=codec.instant(0),
+            step="?",
+            reason=Reason.UNEXPECTED,
+            text=str(error),
+        )
+        return Line(credential=found.credential, stepped=unread)
