@@ -115,7 +115,7 @@ class OAuthFake(Fake):
     def _again(self, issued: _Issued, spent_at: datetime) -> dict[str, Any]:
         """A used token comes again: a lost answer within the grace, else a thief somewhere."""
         lost = self._lives(self._refresh[issued.successor])
-        if lost and self.now() - spent_at <= self.grace:
+        if lost and self.now() - spent_at < self.grace:
             return {**self._access_for(issued.family), "refresh_token": issued.successor}
         self.counts["presented_twice"] += 1
         self._end(self._refresh, issued.family)
