@@ -37,8 +37,9 @@ from rotator.providers.base import (
 _SECRET = "client_secret"
 _OURS = frozenset({"grant_type", "client_id", _SECRET, REFRESH_TOKEN, "scope", "token"})
 _ASSUMED = timedelta(hours=1)
+_ACCESS_LIVES = ("expires_in",)
 _REFRESH_LIVES = ("refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in")
-"""Not in RFC 6749: GitHub and Auth0-likes, Keycloak, Intuit."""
+"""Not in RFC 6749: GitHub, Keycloak and Intuit."""
 
 _DEAD = frozenset({
     "invalid_grant",  # RFC 6749, 5.2
@@ -53,9 +54,11 @@ _WRONG_SETTINGS = frozenset({
     "invalid_client_id", "bad_client_secret", "invalid_grant_type",  # Slack
     "invalid_client_credentials",  # Salesforce
 })  # fmt: skip
-_PATIENCE = frozenset(
-    {"temporarily_unavailable", "slow_down", "ratelimited", "rate_limit_exceeded"}
-)
+_PATIENCE = frozenset({
+    "temporarily_unavailable",  # RFC 6749, 4.1.2.1
+    "slow_down",  # RFC 8628, 3.5
+    "ratelimited", "rate_limit_exceeded",  # Slack, Salesforce
+})  # fmt: skip
 """The server says that it did not act: the same token may be presented again."""
 
 GrantName = Literal["refresh_token", "client_credentials"]
@@ -134,6 +137,10 @@ class _OAuth:
         """The seeds that authenticate the client."""
         return frozenset() if self.job.client_auth == "none" else frozenset({_SECRET})
 
+    @property
+    def kills(self) -> frozenset[str]:
+        return frozenset({ACCESS_TOKEN}) if self.job.kills_access_token else frozenset()
+
     def ask_refresh(self, keyring: Keyring) -> Request:
         return self._ask("refresh_token", keyring, {REFRESH_TOKEN: _reveal(keyring, REFRESH_TOKEN)})
 
@@ -155,9 +162,11 @@ class _OAuth:
             self._refuse(answer)
         if not (access or refresh):
             shapes.required(answer.json_object(), ACCESS_TOKEN)
+        job, kind = self.job, _token_type(found)
+        life = job.access_lifespan or _ASSUMED  # a refresh token is not held up by a missing date
         tokens = {
-            ACCESS_TOKEN: self._access(access, found, sent_at, _ASSUMED),
-            REFRESH_TOKEN: self._refresh(refresh, found, sent_at),
+            ACCESS_TOKEN: _dated(access, found, sent_at, _ACCESS_LIVES, life, kind),
+            REFRESH_TOKEN: _dated(refresh, found, sent_at, _REFRESH_LIVES, job.refresh_lifespan),
         }
         return {name: token for name, token in tokens.items() if token}
 
@@ -165,8 +174,11 @@ class _OAuth:
         """The access token. A refresh token has no business here (RFC 6749, 4.4.3) and is left."""
         self._refuse(answer)
         found = answer.json_object()
-        token = self._access(shapes.required(found, ACCESS_TOKEN), found, sent_at, None)
-        return {ACCESS_TOKEN: token} if token else {}
+        secret, kind = shapes.required(found, ACCESS_TOKEN), _token_type(found)
+        token = _dated(secret, found, sent_at, _ACCESS_LIVES, self.job.access_lifespan, kind)
+        if token is None or token.expires_at is None:
+            raise Garbled("no `expires_in`", remedy="set `access_lifespan` in the job")
+        return {ACCESS_TOKEN: token}
 
     def _ask(self, grant: GrantName, keyring: Keyring, fields: Mapping[str, str]) -> Request:
         scope = {"scope": self.job.scope} if self.job.scope else {}
@@ -184,35 +196,6 @@ class _OAuth:
         if self.job.client_auth == "post":
             fields = {**fields, _SECRET: _reveal(keyring, _SECRET)}
         return shapes.post(url, fields, "form", headers)
-
-    def _access(
-        self,
-        secret: Secret | None,
-        found: Mapping[str, Any],
-        sent_at: datetime,
-        last: timedelta | None,
-    ) -> Token | None:
-        """Dated by `expires_in` from before the request left, or a JWT's word if that is earlier.
-
-        Where neither it nor the job says: `last`, so that a refresh token beside it is kept.
-        """
-        if secret is None:
-            return None
-        end = _end(secret, found, ("expires_in",), sent_at)
-        life = self.job.access_lifespan or last
-        if end is None and life is None:
-            raise Garbled("no `expires_in`", remedy="set `access_lifespan` in the job")
-        end = end or (sent_at + life if life else None)
-        return Token(value=secret, issued_at=sent_at, expires_at=end, kind=_token_type(found))
-
-    def _refresh(
-        self, secret: Secret | None, found: Mapping[str, Any], sent_at: datetime
-    ) -> Token | None:
-        if secret is None:
-            return None
-        life = self.job.refresh_lifespan
-        end = _end(secret, found, _REFRESH_LIVES, sent_at) or (sent_at + life if life else None)
-        return Token(value=secret, issued_at=sent_at, expires_at=end)
 
     def _refuse(self, answer: Answer) -> None:
         """Raise what an answer's `error` says (RFC 6749, 5.2), under HTTP 200 too (GitHub, Slack).
@@ -243,12 +226,22 @@ def _reveal(keyring: Keyring, name: str) -> str:
     return keyring[name].value.reveal()
 
 
-def _end(
-    secret: Secret, found: Mapping[str, Any], names: tuple[str, ...], sent_at: datetime
-) -> datetime | None:
+def _dated(
+    secret: Secret | None,
+    found: Mapping[str, Any],
+    sent_at: datetime,
+    names: tuple[str, ...],
+    life: timedelta | None,
+    kind: str = "",
+) -> Token | None:
+    """Dated from before the request left; a JWT's word wins if it is earlier, `life` if none is."""
+    if secret is None:
+        return None
     lives = (shapes.life_if_sane(found.get(name)) for name in names)
-    stated = (sent_at + life for life in lives if life)
-    return shapes.soonest(sent_at, *stated, shapes.jwt_expiry(secret))
+    stated = (sent_at + told for told in lives if told)
+    end = shapes.soonest(sent_at, *stated, shapes.jwt_expiry(secret))
+    end = end or (sent_at + life if life else None)
+    return Token(value=secret, issued_at=sent_at, expires_at=end, kind=kind)
 
 
 def _token_type(found: Mapping[str, Any]) -> str:
@@ -310,17 +303,13 @@ def _grants(oauth: _OAuth, seeds: frozenset[str]) -> Iterator[Grant]:
         yield _refresh(oauth) if name == "refresh_token" else _client(oauth)
 
 
-def _kills(job: Job) -> frozenset[str]:
-    return frozenset({ACCESS_TOKEN}) if job.kills_access_token else frozenset()
-
-
 def _refresh(oauth: _OAuth) -> Grant:
     return Grant(
         name="refresh_token",
         needs=frozenset({REFRESH_TOKEN}) | oauth.presents,
         yields=frozenset({ACCESS_TOKEN, REFRESH_TOKEN}),
         spends=None if oauth.job.refresh_reusable else REFRESH_TOKEN,
-        kills=_kills(oauth.job),
+        kills=oauth.kills,
         replay=oauth.job.replay,
         ask=oauth.ask_refresh,
         read=oauth.read_refresh,
@@ -332,7 +321,7 @@ def _client(oauth: _OAuth) -> Grant:
         name="client_credentials",
         needs=oauth.presents,
         yields=frozenset({ACCESS_TOKEN}),
-        kills=_kills(oauth.job),
+        kills=oauth.kills,
         ask=oauth.ask_client,
         read=oauth.read_client,
     )
