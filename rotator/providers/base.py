@@ -7,7 +7,7 @@ or log line in here: those are the engine's.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -48,7 +48,8 @@ class Answer:
     def date(self) -> datetime | None:
         """The provider's own clock (RFC 9110, 6.6.1), for skew."""
         try:
-            return parsedate_to_datetime(self.headers.get("date", ""))
+            at = parsedate_to_datetime(self.headers.get("date", ""))
+            return at if at.tzinfo else at.replace(tzinfo=UTC)  # -0000 is parsed as naive
         except (TypeError, ValueError):
             return None
 
