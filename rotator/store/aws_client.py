@@ -1,0 +1,126 @@
+"""One boto3 client for all threads: built when first needed, paced, quiet, and with our errors.
+
+Pacing sits where a request is about to go out, so that botocore's own retries are paced too and
+no write can forget to ask.
+
+botocore logs whole bodies at DEBUG: `hush` keeps its loggers at INFO, whatever the root logger
+is at. Never use `boto3.set_stream_logger` here, which undoes that.
+"""
+
+import logging
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from rotator.errors import StoreError, StoreUnavailable
+from rotator.store.aws_errors import from_answer, without_answer
+from rotator.store.budget import WriteBudget
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+WRITES = (
+    "CreateSecret",
+    "PutResourcePolicy",
+    "PutSecretValue",
+    "RestoreSecret",
+    "TagResource",
+    "UpdateSecretVersionStage",
+)
+_ATTEMPTS = 3
+_CONNECT_SECONDS = 3
+_BACKOFF_SECONDS = 1
+"""Between two attempts, on average, when throttled."""
+_HOOK = "rotator-write-budget"
+_LOUD = ("botocore", "boto3", "urllib3", "s3transfer")
+
+
+class AwsClient:
+    """Secrets Manager, asked one thing at a time. Thread-safe."""
+
+    def __init__(
+        self,
+        budget: WriteBudget,
+        *,
+        threads: int,
+        timeout: timedelta,
+        client: "SecretsManagerClient | None" = None,
+    ) -> None:
+        """`timeout`: of one question with all its attempts.
+
+        `client`: one that is there already; else the usual chain of settings makes one.
+        """
+        self._budget = budget
+        an_attempt = timeout.total_seconds() / _ATTEMPTS
+        self._config = Config(
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=min(max(an_attempt - _CONNECT_SECONDS - _BACKOFF_SECONDS, 1), 10),
+            max_pool_connections=max(threads, 1),
+            user_agent_extra="rotator",
+        )
+        self._lock = threading.Lock()
+        self._given = client is not None
+        self._client = client
+        if client is not None:
+            self._pace(client)
+
+    def ask(self, action: str, about: str, **params: Any) -> dict[str, Any]:
+        """AWS's answer. Raises StoreUnavailable or StoreDenied; Refused where a caller may know."""
+        problem: StoreError
+        try:
+            call = getattr(self._ready(), xform_name(action))
+            answer: dict[str, Any] = call(**params)
+        except ClientError as error:
+            problem = from_answer(action, about, error)
+        except NoCredentialsError as error:
+            problem = without_answer(action, about, error)
+            self.close()  # a client that was made without credentials never finds any
+        except BotoCoreError as error:
+            problem = without_answer(action, about, error)
+        except Exception:  # noqa: BLE001 - a proxy's odd page breaks botocore in its own ways
+            problem = StoreUnavailable(f"an unreadable answer to {action} on {about}")
+        else:
+            return answer
+        params.clear()  # a traceback that shows locals shows no value here
+        raise problem  # out here, so that it drags no botocore exception along
+
+    def close(self) -> None:
+        """Close our own client's connections; the next question opens new ones."""
+        with self._lock:
+            client = None if self._given else self._client
+            if client is not None:
+                self._client = None
+        if client is not None:
+            client.close()
+
+    def _ready(self) -> "SecretsManagerClient":
+        with self._lock:
+            if self._client is None:
+                self._client = boto3.session.Session().client("secretsmanager", config=self._config)
+                self._pace(self._client)
+            return self._client
+
+    def _pace(self, client: "SecretsManagerClient") -> None:
+        def pace(**_: object) -> None:
+            self._budget.spend()
+
+        for write in WRITES:
+            client.meta.events.register_first(
+                f"before-send.secrets-manager.{write}", pace, unique_id=f"{_HOOK}-{write}"
+            )
+        hush()
+
+
+def hush() -> None:
+    """Keep AWS's libraries at INFO or above, one logger at a time: children may have own levels."""
+    names = [*_LOUD, *logging.root.manager.loggerDict]
+    for name in names:
+        if name.split(".")[0] in _LOUD:
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.INFO))
