@@ -5,24 +5,28 @@ a second opinion. A row that moto is known to answer wrongly says so with `aws_o
 no moto row at all, so that nothing is skipped. What is not known of AWS is not asserted here.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from mypy_boto3_secretsmanager import SecretsManagerClient
 
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_hook import client_for
 from rotator.sandbox.secrets_manager_http import SecretsManagerServer, serve
+
+if TYPE_CHECKING:  # the stubs come with the linters, not with the tests
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 DAY = timedelta(days=1)
 CONFIG = Config(

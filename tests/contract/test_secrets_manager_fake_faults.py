@@ -1,5 +1,7 @@
 """What the Secrets Manager fake can be made to do wrong, and what it counts; through real boto3."""
 
+from __future__ import annotations
+
 import http.client
 import json
 import threading
@@ -7,17 +9,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from mypy_boto3_secretsmanager import SecretsManagerClient
 
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_hook import attach, client_for
 from rotator.sandbox.secrets_manager_http import SecretsManagerServer, serve
+
+if TYPE_CHECKING:  # the stubs come with the linters, not with the tests
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 THRICE = Config(retries={"mode": "standard", "total_max_attempts": 3})
