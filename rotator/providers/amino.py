@@ -227,7 +227,7 @@ def build(job: Job, credential: Credential, seeds: frozenset[str]) -> Provider:
     return Provider(
         name=plugin.name,
         host=shapes.origin(str(job.base_url)),
-        identity={"username": credential.username},
+        identity={"username": credential.username} if credential.username else {},
         grants=tuple(_grants(amino, seeds)),
         header=header,
         inspections={ACCESS_TOKEN: inspection} if job.inspect_path else {},
