@@ -8,12 +8,15 @@ RotatorError
       - Rejected         the documented refusal: mark it refused, fall back
       - Misconfigured    our settings are wrong: marks nothing, a person
       - Garbled          anything else: stays sealed, a person looks
+      - VerifyFailed     the provider does not know the new token yet
+      - AnotherLedger    the chain is another ledger's, and not known to be alive
   · StoreError           what AWS Secrets Manager did to us
       - StoreUnavailable network, throttling, 5xx: back off
       - StoreDenied      permissions or KMS: a person
       - NotOurs          the name holds a secret that we did not make: a person
       - VersionBudget    too many versions in 24 hours: wait for hours
       - FenceLost        the label was moved by somebody else meanwhile: look again
+          ForeignWriter  again and again: a person
   · LedgerError          what our own database did to us
       - LeaseLost        another worker holds this credential now: stop
       - LedgerTooNew     the file was written by a later rotator
@@ -75,6 +78,14 @@ class Garbled(ProviderError):
     """A complete answer that says neither tokens nor a documented refusal."""
 
 
+class VerifyFailed(ProviderError):
+    """The provider does not know the new token yet, while the old one still lives."""
+
+
+class AnotherLedger(ProviderError):
+    """The keyring is another ledger's and the provider does not vouch for its token."""
+
+
 class StoreError(RotatorError):
     """A call to the secret store that did not succeed."""
 
@@ -97,6 +108,10 @@ class VersionBudget(StoreError):
 
 class FenceLost(StoreError):
     """Somebody moved the label between our look and our write."""
+
+
+class ForeignWriter(FenceLost):
+    """Somebody else writes to our secret again and again."""
 
 
 class LedgerError(RotatorError):

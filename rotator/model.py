@@ -65,6 +65,13 @@ Keyring = Mapping[str, Token]
 """The tokens and seeds of one credential, by name."""
 
 
+class Shelf(StrEnum):
+    """The two secrets of a credential: the consumers', and the worker's own."""
+
+    TOKEN = "token"  # noqa: S105 - the secret's name, not its value
+    KEYRING = "keyring"
+
+
 class State(StrEnum):
     """What a credential is at, for every face."""
 

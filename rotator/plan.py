@@ -7,7 +7,7 @@
 | the current version of either secret is not the one on record | MEND |
 | a sealed answer not yet read | READ |
 | a read answer that each secret it has a token for has reached or passed | DROP |
-| a refresh token read and not kept; a seed from which a chain will grow | KEEP |
+| a refresh token read and not kept; a seed that starts a chain; a chain to adopt | KEEP |
 | an access token read, alive, of a higher generation than the published one | PUBLISH |
 | a request past `settles_at` with no answer | SETTLE |
 | a token wanted, a grant usable, nothing open on what it would present | OBTAIN |
@@ -22,12 +22,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.ledger.base import Shelf
-from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
 
 LAG_POLL = timedelta(seconds=2)
 SEED = "seed"
 """The subject of a KEEP that keeps a seed instead of an answer's token."""
+ADOPT = "adopt"
+"""The subject of a KEEP that takes over another ledger's chain."""
 
 
 class Verb(StrEnum):
@@ -90,7 +91,8 @@ class AnswerSeen:
     holds: frozenset[str] = frozenset()
     """Tokens in it that are worth storing, once read; a dead access token is not."""
     kept_back: bool = False
-    """Garbled: it stays sealed until another rotator or a person reads it."""
+    """Not understood: it stays sealed until another rotator, another job file or a person reads it,
+    or a later generation has replaced all that it may hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,8 @@ class Want:
     """The grant to use; empty: none is left."""
     open_until: datetime | None = None
     """An earlier request presented the same token and may still be answered until then."""
+    keep_first: bool = False
+    """The grant spends a seed that is not in the keyring yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,8 @@ class Seen:
     wants: tuple[Want, ...] = ()
     """In the order in which they should be met."""
     seed_to_keep: bool = False
+    chain_to_adopt: bool = False
+    """The keyring is another ledger's, and has not moved for a whole settle time."""
     back_offs: Mapping[str, datetime] = field(default_factory=dict)
     """Line (`keep`, `grant:password` …) -> not again until; those passed are left out."""
     renew_at: tuple[datetime, ...] = ()
@@ -143,7 +149,11 @@ class Seen:
         return token not in answer.holds or self._generation(shelf) >= answer.generation
 
     def _newest_first(self, token: str) -> list[AnswerSeen]:
-        lacking = [a for a in self.answers if a.read and not self._reached(a, token)]
+        lacking = [
+            answer
+            for answer in self.answers
+            if answer.read and not answer.kept_back and not self._reached(answer, token)
+        ]
         return sorted(lacking, key=lambda answer: answer.generation, reverse=True)
 
     @property
@@ -167,17 +177,15 @@ class Seen:
         return [
             a
             for a in self.answers
-            if a.read
-            and not a.kept_back
-            and self._reached(a, REFRESH_TOKEN)
-            and self._reached(a, ACCESS_TOKEN)
+            if a.read and self._reached(a, REFRESH_TOKEN) and self._reached(a, ACCESS_TOKEN)
         ]
 
     @property
     def unkept(self) -> list[str]:
-        seed = [SEED] if self.seed_to_keep else []
-        found = [answer.id for answer in self._newest_first(REFRESH_TOKEN)] or seed
-        return found if self._open("keep") else []
+        answers = [answer.id for answer in self._newest_first(REFRESH_TOKEN)]
+        seed = [SEED] if self.seed_to_keep and self._open(f"keep:{SEED}") else []
+        adopt = [ADOPT] if self.chain_to_adopt and self._open(f"keep:{ADOPT}") else []
+        return [*answers, *seed, *adopt] if self._open("keep") else []
 
     @property
     def unpublished(self) -> list[AnswerSeen]:
@@ -198,6 +206,7 @@ class Seen:
             want
             for want in self.wants
             if want.grant
+            and not want.keep_first
             and self._open(f"grant:{want.grant}")
             and (want.open_until is None or want.open_until <= self.now)
         ]
@@ -222,6 +231,9 @@ IDLE = timedelta(days=1)
 """How long a credential rests at most, so that a changed seed or secret is seen."""
 
 
+_WHY_KEEP = {SEED: Reason.SEED_NEW, ADOPT: Reason.ANOTHER_LEDGER}
+
+
 def next_step(seen: Seen) -> Step:
     """The first line of the table that fits."""
     match seen:
@@ -236,15 +248,16 @@ def next_step(seen: Seen) -> Step:
         case Seen(done=[answer, *_]):
             return Step(Verb.DROP, Reason.ANSWER_DONE, answer.id)
         case Seen(unkept=[subject, *_]):
-            reason = Reason.SEED_NEW if subject == SEED else Reason.REFRESH_TOKEN_NEW
-            return Step(Verb.KEEP, reason, subject)
+            return Step(Verb.KEEP, _WHY_KEEP.get(subject, Reason.REFRESH_TOKEN_NEW), subject)
         case Seen(unpublished=[answer, *_]):
             return Step(Verb.PUBLISH, Reason.ACCESS_TOKEN_NEW, answer.id)
         case Seen(unsettled=[intent, *_]):
             return Step(Verb.SETTLE, Reason.UNANSWERED, intent.id)
         case Seen(obtainable=[want, *_]):
             return Step(Verb.OBTAIN, want.reason, want.token)
-    return Step(Verb.WAIT, _why_wait(seen), until=min(seen.next_look, seen.now + IDLE))
+        case _:
+            until = min(seen.next_look, seen.now + IDLE)
+            return Step(Verb.WAIT, _why_wait(seen), until=until)
 
 
 def _why_wait(seen: Seen) -> Reason:

@@ -259,7 +259,7 @@ def back_off(
     from `key`; leaves ATTEMPTS_LEFT attempts before `deadline`; never sooner than `retry_after`.
     """
     first, longest = _PATIENCE.get(reason, _DEFAULT_PATIENCE)
-    delay = min(first * 2 ** min(failures - 1, 16), longest)
+    delay = min(first * (1 << min(failures - 1, 16)), longest)
     delay -= delay / 4 * fraction(f"{key} {failures}")
     if deadline is not None and deadline > now:
         delay = min(delay, (deadline - now) / ATTEMPTS_LEFT)

@@ -10,14 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from rotator.model import Reason, State
-
-
-class Shelf(StrEnum):
-    """The two secrets of a credential."""
-
-    TOKEN = "token"  # noqa: S105 - the consumers' secret, by its name
-    KEYRING = "keyring"
+from rotator.model import Reason, Shelf, State
 
 
 class Because(StrEnum):

@@ -1,0 +1,57 @@
+"""Every failure gets one reason and one stored back-off. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from rotator import errors
+from rotator.ledger.base import BackOff, Record
+from rotator.model import Reason
+from rotator.policy import back_off as until
+
+_REASONS: Mapping[type[Exception], Reason] = {
+    errors.Unreachable: Reason.UNREACHABLE,
+    errors.Unanswered: Reason.UNANSWERED,
+    errors.Throttled: Reason.THROTTLED,
+    errors.Rejected: Reason.REJECTED,
+    errors.Misconfigured: Reason.MISCONFIGURED,
+    errors.Garbled: Reason.GARBLED,
+    errors.VerifyFailed: Reason.VERIFY_FAILED,
+    errors.AnotherLedger: Reason.ANOTHER_LEDGER,
+    errors.StoreUnavailable: Reason.STORE_UNAVAILABLE,
+    errors.StoreDenied: Reason.STORE_DENIED,
+    errors.NotOurs: Reason.NOT_OURS,
+    errors.VersionBudget: Reason.VERSION_BUDGET,
+    errors.ForeignWriter: Reason.FOREIGN,
+    errors.FenceLost: Reason.FENCE_LOST,
+    errors.SeedMissing: Reason.SEED_MISSING,
+    errors.SealError: Reason.SEAL_UNREADABLE,
+}
+
+
+def reason_of(error: Exception) -> Reason:
+    """The one class of a failure."""
+    found = (_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
+    return next(found, Reason.UNEXPECTED)
+
+
+def back_off(
+    what: str,
+    error: Exception,
+    record: Record,
+    now: datetime,
+    deadline: datetime | None,
+    reason: Reason | None = None,
+) -> BackOff:
+    """The line of the table that failed, not again until; failures are counted while they last."""
+    why = reason or reason_of(error)
+    earlier = record.back_offs.get(what)
+    failures = 1 + (earlier.failures if earlier else 0)
+    retry_after: timedelta | None = getattr(error, "retry_after", None)
+    key = f"{record.row.credential} {what}"
+    at = until(why, failures, now, key=key, deadline=deadline, retry_after=retry_after)
+    return BackOff(what=what, until=at, since=now, failures=failures, reason=why, text=told(error))
+
+
+def told(error: Exception) -> str:
+    """The failure for people: our own errors in their words, others by their class alone."""
+    return str(error) if isinstance(error, errors.RotatorError) else type(error).__name__

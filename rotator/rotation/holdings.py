@@ -1,0 +1,196 @@
+"""What one credential may present: its tokens and seeds, the preferred first, and what bars them.
+
+Candidates for the refresh token are the sealed answers (newest first), the keyring and the seed.
+The chain's own tokens come before a seed, so that a mistyped seed never replaces a living chain;
+but a barred token, or one that is dead by our clock, never hides a fresh seed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.errors import SealError, SeedMissing
+from rotator.jobs import Credential
+from rotator.ledger.base import Because, MarkKind, Record, Seal
+from rotator.model import REFRESH_TOKEN, Token
+from rotator.policy import SEED_RETRY, Choice, Holding, Source, choose
+from rotator.providers.base import Grant
+from rotator.rotation.sealed import kept_token, parsed, seed_mark, unpack_tokens
+from rotator.rotation.tools import Tools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One token that may be presented, with the secret that the policy never sees."""
+
+    holding: Holding
+    token: Token
+
+    @property
+    def fingerprint(self) -> str:
+        return self.holding.fingerprint
+
+
+class Holdings:
+    """Everything that one credential holds at one instant."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        credential: Credential,
+        record: Record,
+        keyring: Mapping[str, str],
+        now: datetime,
+    ) -> None:
+        """`keyring`: the fields of the worker's own secret, empty where there is none."""
+        self._tools = tools
+        self._credential = credential
+        self._provider = credential.provider
+        self._record = record
+        self._keyring = keyring
+        self._now = now
+        self._spent = {m.key: m for m in record.marks if m.kind is MarkKind.SPENT}
+        self._refusals = {m.key: m for m in record.marks if m.kind is MarkKind.REFUSED}
+        self.missing: list[str] = []
+        """Seeds that their references do not lead to, in words."""
+        self._by_name = self._gather()
+
+    @property
+    def refresh(self) -> Held | None:
+        """The token on which a chain hangs now: the first that is not spent."""
+        return next((h for h in self._by_name.get(REFRESH_TOKEN, ()) if not h.holding.spent), None)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the keyring belongs to another ledger, so that we may not spend what is in it."""
+        owner = self._keyring.get("ledger_id", "")
+        return bool(owner) and owner != self._tools.ledger.ledger_id
+
+    @property
+    def was_adopted(self) -> bool:
+        """Whether a ledger has taken this chain over by itself before; that happens once."""
+        return bool(self._keyring.get("adopted_at"))
+
+    @property
+    def may_not_spend(self) -> bool:
+        """Another ledger's chain, or one taken over so lately that its owner may be in flight."""
+        adopted_at = parsed(self._keyring.get("adopted_at", ""))
+        lately = adopted_at is not None and self._now < adopted_at + self._tools.settle_time
+        return self.foreign or lately
+
+    @property
+    def doubted(self) -> frozenset[str]:
+        """Fingerprints that a request which nobody answered has spent, or has not."""
+        return frozenset(
+            key for key, mark in self._spent.items() if mark.because is Because.UNANSWERED
+        )
+
+    def doubted_before(self, at: datetime) -> frozenset[str]:
+        """Those that were in doubt before an instant: an answer sent later settles it."""
+        return frozenset(key for key in self.doubted if self._spent[key].at < at)
+
+    def token(self, holding: Holding) -> Token:
+        """The secret behind what the policy chose."""
+        found = self._by_name[holding.name]
+        return next(h.token for h in found if h.fingerprint == holding.fingerprint)
+
+    def by_fingerprint(self, fingerprint: str) -> Token | None:
+        """Whatever we hold under that fingerprint, None where it is no longer here."""
+        every = (held for found in self._by_name.values() for held in found)
+        return next((held.token for held in every if held.fingerprint == fingerprint), None)
+
+    @property
+    def kept(self) -> Token | None:
+        """The refresh token in the keyring, whoever put it there."""
+        return kept_token(self._keyring)
+
+    def spending(self, holding: Holding) -> list[Choice]:
+        """Every grant that would spend this token and presents nothing else."""
+        return [
+            Choice(grant, (holding,))
+            for grant in self._provider.grants
+            if grant.spends == holding.name and grant.needs == {holding.name}
+        ]
+
+    def choose(self, wanted: str) -> Choice | None:
+        """The grant to use for a token, None where only a person can help."""
+        held = {name: [h.holding for h in found] for name, found in self._by_name.items()}
+        return choose(wanted, self._provider.grants, held, self._refused)
+
+    def _gather(self) -> dict[str, list[Held]]:
+        needed = sorted({name for grant in self._provider.grants for name in grant.needs})
+        seeds = {name: held for name in needed if (held := self._seed(name))}
+        found = {name: [held] for name, held in seeds.items()}
+        if REFRESH_TOKEN in needed:
+            found[REFRESH_TOKEN] = self._candidates(seeds.get(REFRESH_TOKEN))
+        return found
+
+    def _seed(self, name: str) -> Held | None:
+        reference = self._credential.seeds.get(name)
+        if reference is None:
+            return None
+        try:
+            return self._hold(name, Token(value=self._tools.seeds.read(reference)), Source.SEED)
+        except SeedMissing as error:
+            self.missing.append(str(error))
+            return None
+
+    def _candidates(self, seed: Held | None) -> list[Held]:
+        """Every refresh token once, the preferred first."""
+        chain = [*self._sealed(), *self._kept()]
+        living = [held for held in chain if not self._expired(held.token)]
+        dead = [held for held in chain if self._expired(held.token)]
+        fresh = [seed] if seed and not self._grew_from(seed.token) else []
+        once: dict[str, Held] = {}
+        for held in [*living, *fresh, *dead]:
+            once.setdefault(held.fingerprint, held)
+        return list(once.values())
+
+    def _expired(self, token: Token) -> bool:
+        return token.expires_at is not None and token.expires_at <= self._now
+
+    def _grew_from(self, seed: Token) -> bool:
+        mark = seed_mark(self._provider, self._credential.qualified, seed.value)
+        return self._keyring.get("seed") == mark
+
+    def _sealed(self) -> list[Held]:
+        newest_first = sorted(self._record.seals, key=lambda s: s.intent.generation, reverse=True)
+        opened = (self._opened(seal) for seal in newest_first if REFRESH_TOKEN in seal.tokens)
+        return [self._hold(REFRESH_TOKEN, token, Source.SEAL) for token in opened if token]
+
+    def _opened(self, seal: Seal) -> Token | None:
+        """The refresh token in a seal that was read, None where it is another host's."""
+        if seal.intent.host != self._provider.host:
+            return None
+        bound_to = self._tools.bound_to(seal.intent, "tokens")
+        try:
+            plain = self._tools.sealing.open(seal.keyring, bound_to=bound_to)
+            return unpack_tokens(plain)[0].get(REFRESH_TOKEN)
+        except SealError:
+            return None
+
+    def _kept(self) -> list[Held]:
+        token = kept_token(self._keyring)
+        if token is None or self._keyring.get("host") != self._provider.host:
+            return []
+        return [self._hold(REFRESH_TOKEN, token, Source.KEYRING)]
+
+    def _hold(self, name: str, token: Token, source: Source) -> Held:
+        fingerprint = self._tools.fingerprints.fingerprint(token.value)
+        spent = fingerprint in self._spent
+        holding = Holding(name=name, fingerprint=fingerprint, source=source, spent=spent)
+        return Held(holding=holding, token=token)
+
+    def _refused(self, grant: Grant, presents: tuple[Holding, ...]) -> bool:
+        """A kept token stays refused; a seed is tried once more a day, or when a person asks."""
+        if self.may_not_spend and any(
+            held.source is Source.KEYRING and held.name == grant.spends for held in presents
+        ):
+            return True
+        mark = self._refusals.get(self._tools.refusal(self._provider, grant, presents))
+        if mark is None:
+            return False
+        if not any(held.source is Source.SEED for held in presents):
+            return True
+        asked_again = any(m.again and m.asked_at > mark.at for m in self._record.manuals)
+        return not asked_again and self._now < mark.at + SEED_RETRY

@@ -1,0 +1,189 @@
+"""OBTAIN: intent, send, seal. The one place where a crash could lose a token, so read it slowly.
+
+1. The request is built, the writes that will follow are proved and reserved.
+2. The intent is written down, durably. No intent, no request.
+3. The lease is extended, which reads it again; if it is gone, or too much time has passed, the
+   request is not sent.
+4. The request goes out, once.
+5. The complete answer, a refusal too, is sealed before a byte of it is parsed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+
+from rotator.clock import new_id
+from rotator.errors import (
+    LedgerError,
+    ProviderError,
+    RotatorError,
+    StoreError,
+    Unanswered,
+    Unreachable,
+)
+from rotator.ledger.base import Change, Close, Intend, Intent, Seal
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf
+from rotator.plan import Step
+from rotator.policy import Choice, Holding, Source
+from rotator.providers.base import Grant, Request
+from rotator.rotation.failing import back_off
+from rotator.rotation.look import Sight
+from rotator.rotation.sealed import CARRIED, Sealed, pack_answer
+from rotator.rotation.steps import Done, Hands
+
+RETRY_SEAL = timedelta(seconds=5)
+
+
+def obtain(hands: Hands, sight: Sight, step: Step) -> Done:
+    """Raises StoreError where the writes to come would not work; then nothing was presented."""
+    choice = sight.choices[step.subject]
+    keyring = {held.name: sight.holdings.token(held) for held in choice.presents}
+    request = choice.grant.ask(keyring)
+    _prove(hands, choice.grant)
+    began = hands.tools.clock.monotonic()
+    intent = _intent(hands, sight, choice)
+    hands.tools.sealing.seal(b"", bound_to=hands.tools.bound_to(intent, "answer"))
+    hands.tools.ledger.write(hands.lease, Intend(intent=intent))
+    hands.extend()
+    late = hands.tools.clock.monotonic() - began > hands.tools.send_within.total_seconds()
+    if late:
+        return Done([Close(intent_id=intent.id, outcome="unsent")], "Late", "too late to send")
+    return _send(hands, sight, _Sending(intent=intent, grant=choice.grant, request=request))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending:
+    intent: Intent
+    grant: Grant
+    request: Request
+
+
+def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
+    sent_at = hands.tools.clock.now()
+    spending = sending.intent.spends is not None
+    try:
+        answer = hands.tools.door.send(sending.request, spending=spending)
+    except Unreachable as error:
+        return _unsealed(
+            sight, sending, error, [Close(intent_id=sending.intent.id, outcome="unsent")]
+        )
+    except Unanswered as error:
+        harmless = not (spending or sending.intent.kills)
+        closed = [Close(intent_id=sending.intent.id, outcome="unanswered")] if harmless else []
+        return _unsealed(sight, sending, error, closed)
+    sealed = Sealed(answer=answer, held=_refresh_held(sight), carried=_carried(sight))
+    cipher = hands.tools.sealing.seal(
+        pack_answer(sealed), bound_to=hands.tools.bound_to(sending.intent, "answer")
+    )
+    seal = Seal(
+        intent=sending.intent, ciphertext=cipher, sent_at=sent_at, answered_at=answer.received_at
+    )
+    _seal_whatever_happens(hands, seal, sending.grant, sealed)
+    return Done(text=f"by {sending.grant.name}")
+
+
+def _unsealed(
+    sight: Sight, sending: _Sending, error: RotatorError, closed: Sequence[Change]
+) -> Done:
+    """No answer: the grant backs off; what was sent and spends stays open until it is settled."""
+    deadline = sight.access.expires_at if sight.access else None
+    line = f"grant:{sending.grant.name}"
+    waiting = back_off(line, error, sight.record, sight.seen.now, deadline)
+    return Done([*closed, waiting], type(error).__name__, str(error))
+
+
+def _prove(hands: Hands, grant: Grant) -> None:
+    """Show that the writes to come would work, before anything is spent or killed for them."""
+    store, shelves = hands.tools.store, _shelves(grant)
+    if grant.spends or grant.kills:
+        for shelf in shelves:
+            store.prove(hands.spec(shelf), hands.versions.get(shelf))
+    store.reserve(len(shelves))
+
+
+def _shelves(grant: Grant) -> list[Shelf]:
+    """The secrets that an answer will be written to."""
+    kept = [Shelf.KEYRING] if REFRESH_TOKEN in grant.yields else []
+    published = [Shelf.TOKEN] if ACCESS_TOKEN in grant.yields or grant.kills else []
+    return [*kept, *published]
+
+
+def _intent(hands: Hands, sight: Sight, choice: Choice) -> Intent:
+    tools, grant = hands.tools, choice.grant
+    now = tools.clock.now()
+    send_by = now + tools.clock.stretch(tools.send_within)
+    spends = next((held.fingerprint for held in choice.presents if held.name == grant.spends), None)
+    return Intent(
+        id=new_id(),
+        credential=hands.credential.qualified,
+        generation=hands.next_generation(sight),
+        made_from=_made_from(hands, choice.presents),
+        grant=grant.name,
+        host=hands.credential.provider.host,
+        presented={held.name: held.fingerprint for held in choice.presents},
+        spends=spends,
+        kills=grant.kills,
+        intended_at=now,
+        first_intended_at=_first_intended_at(sight, grant, spends) or now,
+        send_by=send_by,
+        settles_at=now + tools.settle_time,
+    )
+
+
+def _first_intended_at(sight: Sight, grant: Grant, spends: str | None) -> datetime | None:
+    """When this very request was first written down: the vendor's replay window began there."""
+    same = (
+        intent.first_intended_at
+        for intent in sight.record.open_intents
+        if spends is not None and intent.spends == spends and intent.grant == grant.name
+    )
+    return min(same, default=None)
+
+
+def _made_from(hands: Hands, presents: Sequence[Holding]) -> int:
+    """The generation of what is presented, 0 for seeds."""
+    version = hands.versions.get(Shelf.KEYRING)
+    kept = any(held.source is Source.KEYRING for held in presents)
+    return version.generation if kept and version else 0
+
+
+def _refresh_held(sight: Sight) -> Secret | None:
+    held = sight.holdings.refresh
+    return held.token.value if held else None
+
+
+def _carried(sight: Sight) -> dict[str, str]:
+    return {name: sight.keyring.get(name, "") for name in CARRIED}
+
+
+def _seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> None:
+    """Seal it. While the ledger refuses, KEEP from memory and try both again, until one works.
+
+    This thread does not give up: with the answer lost, so would be a refresh token. Whoever stops
+    the process waits for it, or uses SIGKILL.
+    """
+    for attempt in count(1):
+        try:
+            hands.tools.ledger.seal(seal)
+        except LedgerError:
+            if attempt == 1 and grant.spends is None:
+                raise  # the same tokens may be asked for again
+            if _kept_from_memory(hands, seal, grant, sealed):
+                raise
+            hands.tools.clock.sleep(hands.tools.clock.stretch(RETRY_SEAL))
+        else:
+            return
+
+
+def _kept_from_memory(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> bool:
+    """Whether the answer's refresh token is safe in the keyring, though not in the ledger."""
+    try:
+        token = grant.read(sealed.answer, seal.sent_at).get(REFRESH_TOKEN)
+        if token is not None:
+            hands.put_keyring(seal.intent.id, token, seal.intent.generation, sealed.carried)
+    except ProviderError:
+        return True  # a refusal: nothing in it to lose
+    except StoreError:
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""How a walk ends: what every face shows until the next one, and when that is. Pure."""
+
+from datetime import datetime
+
+from rotator.jobs import Credential
+from rotator.ledger.base import BackOff, Change, Manual, Met, Record, Reported, Rest
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, State
+from rotator.plan import Step
+from rotator.policy import SKEW, GaveWay
+from rotator.providers.registry import plugins
+from rotator.rotation.look import Sight, active_back_offs
+
+
+def rest(credential: Credential, sight: Sight, step: Step) -> Rest:
+    """Until when, in which state, and what a person should know or do."""
+    seen, row = sight.seen, sight.record.row
+    state = _state(sight)
+    return Rest(
+        due_at=step.until or seen.now,
+        seen_due_at=row.due_at,
+        state=state,
+        reason=step.reason,
+        text=_text(credential, sight, state),
+        access_renew_at=sight.access_due.at if sight.access_due else None,
+        refresh_renew_at=sight.refresh_due.at if sight.refresh_due else None,
+        refresh_expires_at=sight.refresh.expires_at if sight.refresh else None,
+        at=seen.now,
+    )
+
+
+def blind_rest(record: Record, waiting: BackOff, now: datetime) -> Rest:
+    """Rest where the store could not be read: what was known before stays."""
+    row = record.row
+    expires_at = row.access_expires_at
+    dead = expires_at is not None and expires_at <= now
+    return Rest(
+        due_at=waiting.until,
+        seen_due_at=row.due_at,
+        state=State.EXPIRED if dead else State.BACKING_OFF,
+        reason=waiting.reason,
+        text=waiting.text,
+        access_renew_at=row.access_renew_at,
+        refresh_renew_at=row.refresh_renew_at,
+        refresh_expires_at=row.refresh_expires_at,
+        at=now,
+    )
+
+
+def _state(sight: Sight) -> State:
+    """The gravest that holds."""
+    seen, row = sight.seen, sight.record.row
+    if row.paused_at is not None:
+        return State.PAUSED
+    if seen.stuck:
+        return State.NEEDS_A_PERSON
+    if _dead(sight):
+        return State.EXPIRED
+    wanted = any(want.token == ACCESS_TOKEN for want in seen.wants)
+    if wanted and _late(sight):
+        return State.LATE
+    if seen.back_offs:
+        return State.BACKING_OFF
+    return State.DUE if seen.wants else State.FRESH
+
+
+def _dead(sight: Sight) -> bool:
+    """Whether consumers hold a token that is dead, or may be."""
+    access = sight.access
+    if access is None:
+        return False
+    killed = access.generation <= sight.record.row.killed_through
+    return killed or (access.expires_at is not None and access.expires_at <= sight.seen.now)
+
+
+def _late(sight: Sight) -> bool:
+    """Whether less is left than the outage that was to be survived from the renewal on."""
+    access, due = sight.access, sight.access_due
+    if access is None or access.expires_at is None or due is None:
+        return False
+    left = access.expires_at - sight.staleness - SKEW - sight.seen.now
+    fits = due.gave_way in (GaveWay.NOTHING, GaveWay.WINDOW)
+    return left < (min(sight.survive, due.survives) if fits else due.survives / 2)
+
+
+def _text(credential: Credential, sight: Sight, state: State) -> str:
+    """One sentence for a person, empty where nothing is to be said."""
+    if state is State.NEEDS_A_PERSON:
+        return "; ".join([_remedy(credential, sight), *sight.holdings.missing])
+    back_offs = active_back_offs(sight.record, sight.seen.now)
+    told = sorted((b.since, b.text or b.reason) for b in back_offs.values())
+    if told:
+        return told[-1][1]
+    gave_way = sight.access_due.gave_way if sight.access_due else GaveWay.NOTHING
+    return "" if gave_way is GaveWay.NOTHING else gave_way
+
+
+def _remedy(credential: Credential, sight: Sight) -> str:
+    """What a person does, by what the provider would take."""
+    name, provider = credential.qualified, credential.provider
+    if sight.holdings.foreign:
+        return f"another ledger owns the chain: stop that worker, then `rotator adopt {name}`"
+    texts = plugins()[provider.name].seeds
+    needed = {need for grant in provider.grants for need in grant.needs}
+    if REFRESH_TOKEN in needed:
+        where = texts.get(REFRESH_TOKEN, "from the provider")
+        return f"get a new refresh token ({where}), then `rotator seed {name}`"
+    seeds = " and ".join(f"{need} ({texts.get(need, '?')})" for need in sorted(needed))
+    return f"check {seeds}, then `rotator rotate --again {name}`"
+
+
+def manual_changes(sight: Sight) -> list[Change]:
+    """Requests by people: met by what was issued since, told how their first walk ended."""
+    changes: list[Change] = []
+    for manual in sight.record.manuals:
+        if _met(sight, manual):
+            changes.append(Met(manual_id=manual.id, at=sight.seen.now))
+            changes.append(Reported(manual_id=manual.id, outcome="rotated"))
+        elif not manual.outcome:
+            changes.append(Reported(manual_id=manual.id, outcome=_why_not(sight)))
+    return changes
+
+
+def _met(sight: Sight, manual: Manual) -> bool:
+    """Whether every token asked for was issued since, and has reached its secret."""
+    if sight.seen.unkept or sight.seen.unpublished:
+        return False
+    newest = {ACCESS_TOKEN: sight.access, REFRESH_TOKEN: sight.refresh}
+    return all(
+        (found := newest[token]) is not None
+        and found.issued_at is not None
+        and found.issued_at >= manual.asked_at
+        for token in manual.tokens or {ACCESS_TOKEN}
+    )
+
+
+def _why_not(sight: Sight) -> str:
+    if sight.seen.stuck:
+        return Reason.NO_GRANT_LEFT
+    told = sorted(
+        (b.since, b.text or b.reason)
+        for b in active_back_offs(sight.record, sight.seen.now).values()
+    )
+    return told[-1][1] if told else Reason.REQUEST_OPEN

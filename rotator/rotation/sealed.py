@@ -1,0 +1,163 @@
+"""What travels under the seal, and what is written into the two secrets: bytes and back. Pure."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from rotator.errors import SealError
+from rotator.model import REFRESH_TOKEN, Keyring, Secret, Token
+from rotator.providers.base import Answer, Provider
+
+SCHEMA = "1"
+"""Of the consumers' value: keys are only ever added."""
+CARRIED = ("seed", "adopted_at")
+"""Keyring fields that outlive a rotation: the mark of the seed that the chain grew from, and when
+another ledger took it over by itself, which happens once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """A raw answer, with what was held when the request went out."""
+
+    answer: Answer
+    held: Secret | None
+    """The refresh token of that moment: should the answer be unreadable, it is still here."""
+    carried: Mapping[str, str]
+    """What a keyring hands on to the next: CARRIED."""
+
+
+def pack_answer(sealed: Sealed) -> bytes:
+    """The plaintext of a seal."""
+    answer = sealed.answer
+    return json.dumps(
+        {
+            "status": answer.status,
+            "headers": dict(answer.headers),
+            "body": base64.b64encode(answer.body).decode(),
+            "received_at": answer.received_at.isoformat(),
+            "held": sealed.held.reveal() if sealed.held else None,
+            "carried": dict(sealed.carried),
+        }
+    ).encode()
+
+
+def unpack_answer(plain: bytes) -> Sealed:
+    """Raises SealError where the plaintext is none of ours."""
+    try:
+        found = json.loads(plain)
+        answer = Answer(
+            status=found["status"],
+            headers=found["headers"],
+            body=base64.b64decode(found["body"]),
+            received_at=datetime.fromisoformat(found["received_at"]),
+        )
+        held = Secret(found["held"]) if found["held"] else None
+        return Sealed(answer=answer, held=held, carried=dict(found["carried"]))
+    except (ValueError, KeyError, TypeError):
+        raise SealError("a sealed answer holds something else than an answer") from None
+
+
+def pack_tokens(tokens: Keyring, carried: Mapping[str, str]) -> bytes:
+    """The plaintext of what a seal's answer was read to."""
+    packed = {
+        name: [
+            token.value.reveal(),
+            instant(token.issued_at),
+            instant(token.expires_at),
+            token.kind,
+        ]
+        for name, token in tokens.items()
+    }
+    return json.dumps({"tokens": packed, "carried": dict(carried)}).encode()
+
+
+def unpack_tokens(plain: bytes) -> tuple[Keyring, dict[str, str]]:
+    """The tokens, and what the keyring hands on. Raises SealError."""
+    try:
+        found = json.loads(plain)
+        tokens = {
+            name: Token(
+                value=Secret(value), issued_at=parsed(issued), expires_at=parsed(expires), kind=kind
+            )
+            for name, (value, issued, expires, kind) in found["tokens"].items()
+        }
+        return tokens, dict(found["carried"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SealError("a sealed keyring holds something else than tokens") from None
+
+
+def instant(at: datetime | None) -> str:
+    """RFC 3339 in UTC with Z, empty for None."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else ""
+
+
+def parsed(text: str) -> datetime | None:
+    """The instant that `instant` wrote; None for empty, odd or naive text."""
+    try:
+        at = datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        return None
+    return at.astimezone(UTC) if at.tzinfo else None
+
+
+def token_fields(provider: Provider, owner: str, token: Token, generation: int) -> dict[str, str]:
+    """The consumers' secret: one flat object of strings, a contract (schema 1)."""
+    header_name, header_value = provider.header(token)
+    epoch = str(int(token.expires_at.timestamp())) if token.expires_at else ""
+    return {
+        "access_token": token.value.reveal(),
+        "token_type": provider.token_type,
+        "header_name": header_name,
+        "header_value": header_value,
+        "issued_at": instant(token.issued_at),
+        "expires_at": instant(token.expires_at),
+        "expires_at_epoch": epoch,
+        "generation": str(generation),
+        "provider": provider.name,
+        "credential": owner,
+        "schema": SCHEMA,
+    }
+
+
+def keyring_fields(
+    provider: Provider,
+    owner: str,
+    token: Token,
+    generation: int,
+    ledger_id: str,
+    carried: Mapping[str, str],
+) -> dict[str, str]:
+    """The worker's own secret: the only key to the next generation, and whose it is."""
+    return {
+        REFRESH_TOKEN: token.value.reveal(),
+        "issued_at": instant(token.issued_at),
+        "expires_at": instant(token.expires_at),
+        "generation": str(generation),
+        "ledger_id": ledger_id,
+        "provider": provider.name,
+        "host": provider.host,
+        **{name: carried.get(name, "") for name in CARRIED},
+        "credential": owner,
+        "schema": SCHEMA,
+    }
+
+
+def kept_token(fields: Mapping[str, str]) -> Token | None:
+    """The refresh token in the worker's own secret, None where there is none."""
+    value = fields.get(REFRESH_TOKEN)
+    if not value:
+        return None
+    return Token(
+        value=Secret(value),
+        issued_at=parsed(fields.get("issued_at", "")),
+        expires_at=parsed(fields.get("expires_at", "")),
+    )
+
+
+def seed_mark(provider: Provider, owner: str, seed: Secret) -> str:
+    """Names a seed inside the keyring, the same on every ledger, so that an old one stays old."""
+    key = blake2b(f"{provider.host} {owner}".encode()).digest()
+    return blake2b(seed.reveal().encode(), key=key, digest_size=32).hexdigest()

@@ -1,0 +1,205 @@
+"""Look, take one step, look again: the only code that changes the world.
+
+There is no resume: a crash anywhere is answered by the next look, on this machine or another.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.clock import new_id
+from rotator.errors import LeaseLost, LedgerError, RotatorError, StoreError
+from rotator.jobs import Credential
+from rotator.ledger.base import Change, Lease, Record, Rest, Stepped
+from rotator.model import Reason, State
+from rotator.plan import ADOPT, SEED, Step, Verb, next_step
+from rotator.rotation import steps
+from rotator.rotation.failing import back_off, told
+from rotator.rotation.look import Sight, active_back_offs, look
+from rotator.rotation.obtain import obtain
+from rotator.rotation.resting import blind_rest, manual_changes, rest
+from rotator.rotation.steps import Done, Hands
+from rotator.rotation.tools import Tools
+
+MOST_STEPS = 20
+"""A walk that has not come to rest by then is a bug, and backs off."""
+LOOK = "look"
+"""The line that fails where the store cannot even be read."""
+
+_ACTIONS: Mapping[Verb, Callable[[Hands, Sight, Step], Done]] = {
+    Verb.MEND: steps.mend,
+    Verb.READ: steps.read,
+    Verb.DROP: steps.drop,
+    Verb.KEEP: steps.keep,
+    Verb.PUBLISH: steps.publish,
+    Verb.SETTLE: steps.settle,
+    Verb.OBTAIN: obtain,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line for the log, the pages and the alerts."""
+
+    credential: str
+    run: str
+    stepped: Stepped | None = None
+    rest: Rest | None = None
+    was: State | None = None
+    """The state before the walk, with `rest`."""
+
+
+Observer = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a walk ended."""
+
+    credential: str
+    state: State
+    reason: Reason
+    text: str = ""
+    steps: tuple[Stepped, ...] = ()
+
+
+def rotate(
+    tools: Tools, credential: Credential, observe: Observer, cause: str = "schedule"
+) -> Outcome:
+    """Walk one credential until it rests. Raises LedgerError where our own memory fails.
+
+    "Skipped" (state ROTATING) where another worker holds it: normal, and nothing is lost.
+    """
+    now = tools.clock.now()
+    name = credential.qualified
+    lease = tools.ledger.take(name, tools.owner, now, now + tools.lease_time)
+    if lease is None:
+        return Outcome(credential=name, state=State.ROTATING, reason=Reason.LEASE_GONE)
+    walk = _Walk(tools, credential, lease, observe, cause)
+    try:
+        return walk.until_rest()
+    except LeaseLost:
+        return Outcome(credential=name, state=State.ROTATING, reason=Reason.LEASE_GONE)
+    finally:
+        tools.ledger.release(walk.hands.lease)
+
+
+class _Walk:
+    """One run: the steps of one credential under one lease."""
+
+    def __init__(
+        self, tools: Tools, credential: Credential, lease: Lease, observe: Observer, cause: str
+    ) -> None:
+        self.tools = tools
+        self.credential = credential
+        self.hands = Hands(tools, credential, lease, {})
+        self.observe = observe
+        self.cause = cause
+        self.run = new_id()
+        self.taken: list[Stepped] = []
+
+    def until_rest(self) -> Outcome:
+        for _ in range(MOST_STEPS):
+            record = self._record()
+            try:
+                sight = self._look(record)
+            except StoreError as error:
+                return self._blind(record, LOOK, error)
+            step = next_step(sight.seen)
+            if step.verb in (Verb.WAIT, Verb.STOP):
+                return self._end(rest(self.credential, sight, step), manual_changes(sight), record)
+            self._take(sight, step)
+        looping = RotatorError("the walk did not come to rest", remedy="report it, with `history`")
+        return self._blind(self._record(), "walk", looping, Reason.TOO_MANY_STEPS)
+
+    def _record(self) -> Record:
+        record = self.tools.ledger.look(self.credential.qualified)
+        if record is None:
+            raise LedgerError(f"{self.credential.qualified} is not enrolled")
+        return record
+
+    def _look(self, record: Record) -> Sight:
+        """Each secret is read once a walk, and known from our own puts' answers since."""
+        now = self.tools.clock.now()
+        blocked = active_back_offs(record, now).get(LOOK)
+        if blocked is not None:
+            raise StoreError(blocked.text)
+        for shelf, spec in self.credential.secrets.items():
+            if shelf not in self.hands.versions:
+                self.hands.versions[shelf] = self.tools.store.get(spec)
+        return look(self.tools, self.credential, record, self.hands.versions, now)
+
+    def _take(self, sight: Sight, step: Step) -> None:
+        began = self.tools.clock.now()
+        try:
+            done = _ACTIONS[step.verb](self.hands, sight, step)
+        except (LeaseLost, LedgerError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one credential's surprise stops no other
+            done = self._failed(sight, step, error)
+        if done.look_afresh:
+            self.hands.versions.clear()
+        self._write(self._stepped(step, done, began), done.changes)
+
+    def _failed(self, sight: Sight, step: Step, error: Exception) -> Done:
+        """A back-off for this line of the table and no other."""
+        deadline = sight.access.expires_at if sight.access else None
+        now = self.tools.clock.now()
+        stored = back_off(_line(sight, step), error, sight.record, now, deadline)
+        return Done([stored], type(error).__name__, told(error), look_afresh=True)
+
+    def _stepped(self, step: Step, done: Done, began: datetime) -> Stepped:
+        return Stepped(
+            run=self.run,
+            seq=len(self.taken),
+            at=began,
+            step=step.verb,
+            reason=step.reason,
+            outcome=done.outcome,
+            text=done.text,
+            duration=self.tools.clock.now() - began,
+            cause=self.cause,
+        )
+
+    def _write(self, stepped: Stepped, changes: Sequence[Change]) -> None:
+        self.tools.ledger.write(self.hands.lease, *changes, stepped)
+        self.taken.append(stepped)
+        self.observe(Event(credential=self.credential.qualified, run=self.run, stepped=stepped))
+
+    def _blind(
+        self, record: Record, line: str, error: RotatorError, reason: Reason | None = None
+    ) -> Outcome:
+        """Rest without having seen the store, or without an end in sight."""
+        now = self.tools.clock.now()
+        waiting = active_back_offs(record, now).get(line)
+        changes: list[Change] = []
+        if waiting is None:
+            expires_at = record.row.access_expires_at
+            waiting = back_off(line, error, record, now, expires_at, reason)
+            changes.append(waiting)
+        return self._end(blind_rest(record, waiting, now), changes, record)
+
+    def _end(self, ended: Rest, changes: Sequence[Change], record: Record) -> Outcome:
+        self.tools.ledger.write(self.hands.lease, *changes, ended)
+        name = self.credential.qualified
+        self.observe(Event(credential=name, run=self.run, rest=ended, was=record.row.state))
+        return Outcome(
+            credential=name,
+            state=ended.state,
+            reason=ended.reason,
+            text=ended.text,
+            steps=tuple(self.taken),
+        )
+
+
+def _line(sight: Sight, step: Step) -> str:
+    """The line of the table, as its back-off is named."""
+    match step.verb:
+        case Verb.OBTAIN:
+            return f"grant:{sight.choices[step.subject].grant.name}"
+        case Verb.KEEP:
+            return f"keep:{step.subject}" if step.subject in (SEED, ADOPT) else "keep"
+        case Verb.PUBLISH:
+            return "publish"
+        case _:
+            return f"{step.verb}:{step.subject}"

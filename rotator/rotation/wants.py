@@ -1,0 +1,118 @@
+"""Which tokens should be replaced now, and why: the newest of what we have against its schedule.
+
+The access token is judged by the newest of a living unpublished answer and the published version,
+the refresh token by the one that its chain hangs on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.cron import next_firing, openings
+from rotator.jobs import Credential
+from rotator.ledger.base import Intent, Record
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
+from rotator.plan import Want
+from rotator.policy import FLOOR, Choice, Renewal, Source, Terms, join, renewal
+from rotator.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newest:
+    """The newest token of one name: its dates, and which answer it came with."""
+
+    issued_at: datetime | None
+    expires_at: datetime | None
+    generation: int
+
+
+def terms(schedule: Schedule, name: str, issued_at: datetime, expires_at: datetime) -> Terms:
+    """What the job asks for this token; nobody but us reads a refresh token."""
+    cron = schedule.token(name).cron
+    window = schedule.window
+    return Terms(
+        survive=schedule.survive,
+        staleness=schedule.consumer_max_staleness if name == ACCESS_TOKEN else timedelta(0),
+        cron_at=next_firing(cron, issued_at + FLOOR) if cron else None,
+        windows=tuple(openings(window, issued_at, expires_at)) if window else None,
+    )
+
+
+def due(credential: Credential, name: str, newest: Newest | None) -> Renewal | None:
+    """When the token should be replaced; None where nobody knows when it dies."""
+    if newest is None or newest.issued_at is None or newest.expires_at is None:
+        return None
+    issued_at, expires_at = newest.issued_at, newest.expires_at
+    asked = terms(credential.schedule, name, issued_at, expires_at)
+    return renewal(issued_at, expires_at, asked, f"{credential.qualified} {name}")
+
+
+def joined(
+    credential: Credential, newest: Newest | None, refresh: Renewal | None, access: Renewal | None
+) -> Renewal | None:
+    """A refresh renewal that kills the access token waits for the next access renewal."""
+    if not newest or not newest.expires_at or not refresh or not access:
+        return refresh
+    kills = any(
+        REFRESH_TOKEN in grant.yields and ACCESS_TOKEN not in grant.yields and grant.kills
+        for grant in credential.provider.grants
+    )
+    at = join(refresh.at, newest.expires_at, access.at) if kills else refresh.at
+    return refresh._replace(at=at)
+
+
+def asked_at(record: Record, token: str) -> datetime | None:
+    """When a person last asked for this token, None if nobody did."""
+    asked = (m.asked_at for m in record.manuals if token in (m.tokens or {ACCESS_TOKEN}))
+    return max(asked, default=None)
+
+
+def reason_for(
+    name: str, newest: Newest | None, due_at: Renewal | None, record: Record, now: datetime
+) -> Reason | None:
+    """Why the token should be replaced now, None where it should not."""
+    asked = asked_at(record, name)
+    if newest is None:
+        return Reason.MISSING if name == ACCESS_TOKEN else (Reason.ASKED_FOR if asked else None)
+    if name == ACCESS_TOKEN and newest.generation <= record.row.killed_through:
+        return Reason.KILLED
+    if asked and (newest.issued_at is None or newest.issued_at < asked):
+        return Reason.ASKED_FOR
+    dead = newest.expires_at is not None and newest.expires_at <= now
+    return Reason.DUE if dead or (due_at is not None and due_at.at <= now) else None
+
+
+def want(
+    token: str,
+    reason: Reason,
+    choice: Choice | None,
+    intents: Sequence[Intent],
+    back_offs: Mapping[str, datetime],
+    now: datetime,
+) -> Want:
+    """The want with the grant that meets it, and until when an open request bars that grant."""
+    if choice is None:
+        return Want(token=token, reason=reason)
+    presented = {held.fingerprint for held in choice.presents}
+    barring = [
+        max(intent.settles_at, back_offs.get(f"settle:{intent.id}", intent.settles_at))
+        for intent in intents
+        if presented & set(intent.presented.values()) and not _replays(choice, intent, now)
+    ]
+    return Want(
+        token=token,
+        reason=reason,
+        grant=choice.grant.name,
+        open_until=max(barring, default=None),
+        keep_first=any(
+            held.source is Source.SEED and held.name == choice.grant.spends
+            for held in choice.presents
+        ),
+    )
+
+
+def _replays(choice: Choice, intent: Intent, now: datetime) -> bool:
+    """Whether this would be the same request again, while the vendor still allows that."""
+    grant = choice.grant
+    same = grant.name == intent.grant and intent.spends is not None
+    return same and now < intent.first_intended_at + grant.replay
