@@ -238,6 +238,50 @@ def test_a_name_that_does_not_resolve_is_unreachable(
     assert str(error) == "provider.example: its name does not resolve"
 
 
+def test_the_next_address_is_tried_where_one_does_not_answer(
+    door: Door, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(url.rpartition(":")[2])
+    both = [(0, 0, 0, "", ("127.1.1.1", port)), (0, 0, 0, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    real = socket.create_connection
+    tried: list[str] = []
+
+    def connect(address: tuple[str, int], *_: object, **__: object) -> socket.socket:
+        tried.append(address[0])
+        if address[0] == "127.1.1.1":
+            raise ConnectionRefusedError
+        monkeypatch.undo()
+        return real(address)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert door.send(ask(f"{url}/x"), spending=True).ok
+    assert tried == ["127.1.1.1", "127.0.0.1"]
+
+
+def test_a_name_without_addresses_is_unreachable(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    error = refusal(door, ask("https://provider.example/"))
+    assert type(error) is Unreachable
+    assert str(error) == "provider.example: its name leads to no address"
+
+
+def test_a_resolver_that_takes_too_long_leaves_nothing_sent(
+    hasty: Door, url: str, fake: Echo, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    def dawdle(*_: object, **__: object) -> list[object]:
+        monkeypatch.setattr(clock, "monotonic", lambda: 1e12)
+        return [(0, 0, 0, "", ("127.0.0.1", int(url.rpartition(":")[2])))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", dawdle)
+    error = refusal(hasty, ask(f"{url}/x"))
+    assert type(error) is Unreachable
+    assert str(error) == "127.0.0.1: connecting took too long"
+    assert not fake.log
+
+
 FORBIDDEN = [
     "169.254.169.254",
     "169.254.170.2",
