@@ -318,6 +318,35 @@ def test_it_renews_over_a_real_socket(fake: AminoFake, wire: Door) -> None:
         assert len(read(wire.send(request, spending=True))) == 2
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", RENEW, {}, 405),
+        ("POST", CHANNELS, {}, 405),
+        ("POST", "/nowhere", {}, 404),
+        ("POST", RENEW, {"accept": "application/json"}, 406),
+        ("POST", RENEW, {"content-type": "text/plain"}, 415),
+        ("POST", RENEW, {}, 401),
+        ("POST", "/api/user/somebody@example.com/login", {}, 404),
+        ("POST", "/api/user/epg@example.com/login", {}, 401),
+        ("POST", "/api/user/epg@example.com/login", {"cookie": "a@b=1"}, 401),
+        ("GET", CHANNELS, {"authorization": "Basic x"}, 401),
+    ],
+)
+def test_the_server_is_strict(
+    fake: AminoFake, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    usual = {"accept": "application/vnd.api+json", "content-type": "application/json"}
+    assert fake.handle(method, path, usual | headers, b"{}").status == status
+
+
+def test_an_access_token_renews_nothing(door: InProcessDoor, fake: AminoFake) -> None:
+    provider = amino()
+    access = renew(door, provider, ring(refresh_token=fake.enrol()))[ACCESS_TOKEN]
+    with pytest.raises(Rejected):
+        renew(door, provider, {REFRESH_TOKEN: access})
+
+
 # Dates
 
 

@@ -3,7 +3,7 @@
 import json
 import tomllib
 import traceback
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -427,6 +427,47 @@ def test_it_refreshes_over_a_real_socket(fake: OAuthFake, wire: Door) -> None:
     with served(fake) as url:
         request = only(oauth(token_url=url + TOKEN)).ask(ring(refresh_token=fake.enrol()))
         assert set(read(wire.send(request, spending=True))) == BOTH
+
+
+BASIC = "Basic " + b64encode(b"sandbox-client:sandbox-client-secret").decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status"),
+    [
+        ("GET", TOKEN, {}, "", 405),
+        ("POST", "/nowhere", {}, "", 404),
+        ("POST", ME, {}, "", 401),
+        ("POST", TOKEN, {"accept": "text/html"}, "grant_type=client_credentials", 406),
+        ("POST", TOKEN, {"content-type": "application/json"}, "{}", 400),
+        ("POST", TOKEN, {}, "grant_type=refresh_token&grant_type=refresh_token", 400),
+        ("POST", TOKEN, {}, "scope=read", 400),
+        ("POST", TOKEN, {}, "grant_type=password", 400),
+        ("POST", TOKEN, {}, "grant_type=refresh_token", 400),
+        ("POST", TOKEN, {"authorization": "Basic ?"}, "grant_type=client_credentials", 401),
+        ("POST", TOKEN, {"authorization": f"Bearer{BASIC[5:]}"}, "grant_type=x", 401),
+        ("POST", TOKEN, {}, "grant_type=client_credentials", 200),
+        ("POST", INTROSPECT, {}, "token_type_hint=access_token", 400),
+        ("POST", INTROSPECT, {}, "token=unknown", 200),
+    ],
+)
+def test_the_server_is_strict(
+    fake: OAuthFake, method: str, path: str, headers: dict[str, str], body: str, status: int
+) -> None:
+    usual = {
+        "accept": "application/json",
+        "authorization": BASIC,
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    assert fake.handle(method, path, usual | headers, body.encode()).status == status
+
+
+def test_a_public_client_is_no_grant_of_its_own(fake: OAuthFake) -> None:
+    fake.client_auth = "none"
+    form = "application/x-www-form-urlencoded"
+    body = b"grant_type=client_credentials&client_id=sandbox-client"
+    headers = {"accept": "application/json", "content-type": form}
+    assert b"unauthorized_client" in fake.handle("POST", TOKEN, headers, body).body
 
 
 # Dates
