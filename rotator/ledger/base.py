@@ -78,7 +78,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackOff:
-    """Not again until an instant. `what` is the line of the table: `grant:regenerate`, `keep` …"""
+    """Not again until an instant. `what` is the line of the table: `grant:regenerate`, `keep`."""
 
     what: str
     until: datetime

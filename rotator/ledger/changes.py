@@ -11,15 +11,12 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete,
 from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same two methods
 
 from rotator.errors import LeaseLost
-from rotator.ledger import base, codec
+from rotator.ledger import answers, base, codec, marks
 from rotator.ledger.tables import (
     back_off,
     credential,
     manual,
-    mark,
     on_record,
-    request,
-    seal,
     step,
     version,
 )
@@ -48,93 +45,6 @@ def check_fence(connection: Connection, lease: base.Lease) -> None:
 def apply(connection: Connection, whose: str, change: base.Change) -> None:
     """Within the caller's transaction, and after `check_fence`."""
     _TABLE[type(change)](connection, whose, change)
-
-
-# Requests and their answers.
-
-_intend = insert(request)
-_this_request = and_(
-    request.c.id == bindparam("id_"), request.c.credential == bindparam("credential_")
-)
-_close = update(request).where(_this_request)
-_close_if_open = _close.where(request.c.outcome.is_(None))
-_this_seal = and_(seal.c.request == bindparam("id_"), seal.c.credential == bindparam("credential_"))
-_read = update(seal).where(_this_seal)
-_drop = delete(seal).where(_this_seal)
-
-
-def _apply_intend(connection: Connection, _: str, change: base.Intend) -> None:
-    connection.execute(_intend, codec.intent_columns(change.intent))
-
-
-def _apply_close(connection: Connection, whose: str, change: base.Close) -> None:
-    _closed(connection, _close, whose, change.intent_id, change.outcome)
-
-
-def _apply_mark_read(connection: Connection, whose: str, change: base.MarkRead) -> None:
-    connection.execute(
-        _read,
-        {
-            "id_": change.intent_id,
-            "credential_": whose,
-            "read_at": codec.micros(change.read_at),
-            "reader": change.reader,
-            "outcome": change.outcome,
-            "tokens": codec.dates(change.tokens),
-            "keyring": change.keyring,
-        },
-    )
-    _closed(connection, _close_if_open, whose, change.intent_id, change.outcome)
-
-
-def _apply_drop(connection: Connection, whose: str, change: base.Drop) -> None:
-    connection.execute(_drop, {"id_": change.intent_id, "credential_": whose})
-
-
-def _closed(connection: Connection, how: Any, whose: str, intent_id: str, outcome: str) -> None:
-    connection.execute(how, {"id_": intent_id, "credential_": whose, "outcome": outcome})
-
-
-# Marks. One that an answer made never turns into one that an unanswered request made.
-
-_add_mark = insert(mark)
-_add_mark = _add_mark.on_conflict_do_update(
-    index_elements=[mark.c.credential, mark.c.kind, mark.c.key],
-    set_={
-        "at": _add_mark.excluded.at,
-        "because": _add_mark.excluded.because,
-        "text": _add_mark.excluded.text,
-    },
-    where=or_(
-        mark.c.because != base.Because.ANSWERED.value,
-        _add_mark.excluded.because == base.Because.ANSWERED.value,
-    ),
-)
-_lift_mark = delete(mark).where(
-    mark.c.credential == bindparam("credential_"),
-    mark.c.kind == bindparam("kind_"),
-    mark.c.key == bindparam("key_"),
-)
-
-
-def _apply_add_mark(connection: Connection, whose: str, change: base.AddMark) -> None:
-    made = change.mark
-    connection.execute(
-        _add_mark,
-        {
-            "credential": whose,
-            "kind": made.kind.value,
-            "key": made.key,
-            "at": codec.micros(made.at),
-            "because": made.because.value,
-            "text": made.text,
-        },
-    )
-
-
-def _apply_lift_mark(connection: Connection, whose: str, change: base.LiftMark) -> None:
-    sought = {"credential_": whose, "kind_": change.kind.value, "key_": change.key}
-    connection.execute(_lift_mark, sought)
 
 
 # Back-offs.
@@ -299,12 +209,12 @@ def _apply_rest(connection: Connection, whose: str, change: base.Rest) -> None:
 
 
 _TABLE: Mapping[type, Callable[[Connection, str, Any], None]] = {
-    base.Intend: _apply_intend,
-    base.Close: _apply_close,
-    base.MarkRead: _apply_mark_read,
-    base.Drop: _apply_drop,
-    base.AddMark: _apply_add_mark,
-    base.LiftMark: _apply_lift_mark,
+    base.Intend: answers.intend,
+    base.Close: answers.close,
+    base.MarkRead: answers.mark_read,
+    base.Drop: answers.drop,
+    base.AddMark: marks.add,
+    base.LiftMark: marks.lift,
     base.BackOff: _apply_back_off,
     base.Lift: _apply_lift,
     base.Killed: _apply_killed,

@@ -217,14 +217,8 @@ def seal_columns(of: Seal) -> dict[str, Any]:
     }
 
 
-def mark(found: Any) -> Mark:
-    return Mark(
-        kind=MarkKind(found.kind),
-        key=found.key,
-        at=instant(found.at),
-        because=Because(found.because),
-        text=found.text,
-    )
+def mark(kind: str, key: str, at: int, because: str, text: str) -> Mark:
+    return Mark(kind=MarkKind(kind), key=key, at=instant(at), because=Because(because), text=text)
 
 
 def line(found: Any) -> Line:

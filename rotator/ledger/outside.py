@@ -24,8 +24,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from rotator.errors import LedgerError
 from rotator.ledger import codec, leases, meta
-from rotator.ledger.base import Manual, Seal
-from rotator.ledger.tables import alert, credential, manual, metadata, request, seal
+from rotator.ledger.base import Manual
+from rotator.ledger.tables import alert, credential, manual, metadata
 from rotator.model import Reason, State
 
 _c = credential.c
@@ -37,17 +37,6 @@ _wake = _this.where(_c.due_at.is_not(None)).values(due_at=_moved)
 
 def wake(connection: Connection, name: str, at: datetime) -> None:
     connection.execute(_wake, {"credential_": name, "at_": codec.micros(at)})
-
-
-_request = insert(request).on_conflict_do_nothing()
-_seal = insert(seal).on_conflict_do_nothing()
-
-
-def keep_answer(connection: Connection, answered: Seal) -> None:
-    """A second try with the same answer changes nothing; a forgotten credential loses nothing."""
-    connection.execute(_request, codec.intent_columns(answered.intent))
-    connection.execute(_seal, codec.seal_columns(answered))
-    wake(connection, answered.intent.credential, answered.answered_at)
 
 
 _ask = insert(manual).on_conflict_do_nothing(index_elements=[manual.c.id])

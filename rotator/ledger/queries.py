@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
 
 from rotator.errors import LedgerError
-from rotator.ledger import base, codec
+from rotator.ledger import base, codec, marks
 from rotator.ledger.base import BackOff, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.codec import decoded
 from rotator.ledger.tables import (
     back_off,
     credential,
     manual,
-    mark,
     on_record,
     request,
     seal,
@@ -50,7 +49,6 @@ _seals = (
     .where(seal.c.credential == _whose)
     .order_by(seal.c.answered_at, request.c.generation)
 )  # fmt: skip
-_marks = select(mark).where(mark.c.credential == _whose).order_by(mark.c.at)
 _back_offs = select(back_off).where(back_off.c.credential == _whose).order_by(back_off.c.what)
 _manuals = (
     select(manual)
@@ -72,7 +70,7 @@ def look(connection: Connection, name: str) -> Record | None:
         row=decoded("credential", name, codec.row, found, records),
         open_intents=tuple(_all(connection, _open, "request", name, codec.intent)),
         seals=tuple(_all(connection, _seals, "seal", name, codec.seal)),
-        marks=tuple(_all(connection, _marks, "mark", name, codec.mark)),
+        marks=marks.of(connection, name),
         back_offs={held.what: held for held in back_offs(connection, name)},
         manuals=tuple(_all(connection, _manuals, "manual", name, codec.manual)),
         versions=versions,

@@ -144,6 +144,8 @@ def next_due(connection: Connection, job: str) -> datetime | None:
 
 
 def urgent(connection: Connection, at: Mapping[str, Any]) -> list[str]:
+    if not anything_due(connection, at, ""):
+        return []
     return sorted(connection.execute(_urgent, at).scalars())
 
 

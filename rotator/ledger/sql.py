@@ -11,6 +11,7 @@ from typing import Self
 
 from rotator.errors import LedgerError
 from rotator.ledger import (
+    answers,
     changes,
     codec,
     connect,
@@ -136,7 +137,8 @@ class SqlLedger:
 
     def seal(self, seal: Seal) -> None:
         with self._database.write() as connection:
-            outside.keep_answer(connection, seal)
+            answers.keep(connection, seal)
+            outside.wake(connection, seal.intent.credential, seal.answered_at)
 
     def ask(self, manual: Manual) -> None:
         with self._database.write() as connection:

@@ -22,6 +22,7 @@ VERSIONS_KEPT = 200
 _BATCH = 2_000
 
 _old: BindParameter[int] = bindparam("old_")
+_most: BindParameter[int] = bindparam("most_")
 _top = (
     select(func.max(request.c.generation).label("generation"), request.c.credential)
     .group_by(request.c.credential)
@@ -40,19 +41,18 @@ _settled = (
 _met = select(manual.c.id).where(manual.c.met_at < _old)
 _walked = select(step.c.id).where(step.c.at < _old)
 _talkative = select(step.c.credential).group_by(step.c.credential).having(
-    func.count() > STEPS_KEPT
+    func.count() > _most
 )  # fmt: skip
 _steps_of = (
     select(step.c.id)
     .where(step.c.credential == bindparam("credential_"))
     .order_by(step.c.id.desc())
-    .offset(STEPS_KEPT)
-    .limit(-1)
+    .offset(_most)
 )
 _crowded = (
     select(version.c.credential, version.c.shelf)
     .group_by(version.c.credential, version.c.shelf)
-    .having(func.count() > VERSIONS_KEPT)
+    .having(func.count() > _most)
 )
 _shelf = (
     version.c.credential == bindparam("credential_"),
@@ -62,8 +62,7 @@ _versions_of = (
     select(version.c.version_id)
     .where(*_shelf)
     .order_by(version.c.generation.desc(), version.c.put_at.desc())
-    .offset(VERSIONS_KEPT)
-    .limit(-1)
+    .offset(_most)
 )
 _drop_version = delete(version).where(*_shelf, version.c.version_id == bindparam("version_id_"))
 
@@ -74,10 +73,10 @@ def prune(database: Database, now: datetime) -> None:
     _delete(database, manual, _met, old)
     _delete(database, step, _walked, old)
     with database.read() as connection:
-        talkative = list(connection.execute(_talkative).scalars())
-        crowded = list(connection.execute(_crowded))
+        talkative = list(connection.execute(_talkative, {"most_": STEPS_KEPT}).scalars())
+        crowded = list(connection.execute(_crowded, {"most_": VERSIONS_KEPT}))
     for name in talkative:
-        _delete(database, step, _steps_of, {"credential_": name})
+        _delete(database, step, _steps_of, {"credential_": name, "most_": STEPS_KEPT})
     for batch in _batches(crowded):
         with database.write() as connection:
             for name, shelf in batch:
@@ -85,7 +84,7 @@ def prune(database: Database, now: datetime) -> None:
 
 
 def _trim(connection: Connection, shelf: dict[str, str]) -> None:
-    beyond = connection.execute(_versions_of, shelf).scalars().all()
+    beyond = connection.execute(_versions_of, {**shelf, "most_": VERSIONS_KEPT}).scalars().all()
     if beyond:
         connection.execute(_drop_version, [{**shelf, "version_id_": one} for one in beyond])
 

@@ -1,0 +1,61 @@
+"""Requests, and the answers that are sealed before a byte of them is read."""
+
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, update
+from sqlalchemy.dialects.sqlite import insert
+
+from rotator.ledger import base, codec
+from rotator.ledger.tables import request, seal
+
+_intend = insert(request)
+_this_request = and_(
+    request.c.id == bindparam("id_"), request.c.credential == bindparam("credential_")
+)
+_close = update(request).where(_this_request)
+_close_if_open = _close.where(request.c.outcome.is_(None))
+_this_seal = and_(seal.c.request == bindparam("id_"), seal.c.credential == bindparam("credential_"))
+_read = update(seal).where(_this_seal)
+_dropped = delete(seal).where(_this_seal)
+
+
+def intend(connection: Connection, _: str, change: base.Intend) -> None:
+    connection.execute(_intend, codec.intent_columns(change.intent))
+
+
+def close(connection: Connection, whose: str, change: base.Close) -> None:
+    _closed(connection, _close, whose, change.intent_id, change.outcome)
+
+
+def mark_read(connection: Connection, whose: str, change: base.MarkRead) -> None:
+    connection.execute(
+        _read,
+        {
+            "id_": change.intent_id,
+            "credential_": whose,
+            "read_at": codec.micros(change.read_at),
+            "reader": change.reader,
+            "outcome": change.outcome,
+            "tokens": codec.dates(change.tokens),
+            "keyring": change.keyring,
+        },
+    )
+    _closed(connection, _close_if_open, whose, change.intent_id, change.outcome)
+
+
+def drop(connection: Connection, whose: str, change: base.Drop) -> None:
+    connection.execute(_dropped, {"id_": change.intent_id, "credential_": whose})
+
+
+def _closed(connection: Connection, how: Any, whose: str, intent_id: str, outcome: str) -> None:
+    connection.execute(how, {"id_": intent_id, "credential_": whose, "outcome": outcome})
+
+
+_if_new = insert(request).on_conflict_do_nothing()
+_sealed = insert(seal).on_conflict_do_nothing()
+
+
+def keep(connection: Connection, answered: base.Seal) -> None:
+    """A second try with the same answer changes nothing; a forgotten credential loses nothing."""
+    connection.execute(_if_new, codec.intent_columns(answered.intent))
+    connection.execute(_sealed, codec.seal_columns(answered))
