@@ -1,4 +1,7 @@
-"""SecretsManagerStore against the strict fake, through real boto3."""
+"""SecretsManagerStore against the strict fake, through real boto3.
+
+All of it runs under the worker's own IAM policy, so a call that the policy lacks fails here.
+"""
 
 import io
 import json
@@ -9,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -27,6 +31,7 @@ from rotator.errors import (
     VersionBudget,
 )
 from rotator.model import Secret
+from rotator.sandbox.iam import Guard
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_hook import client_for
 from rotator.sandbox.secrets_manager_http import serve
@@ -38,6 +43,16 @@ ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 SPEC = SecretSpec(name="rotator/token/alation/etl", owner="alation/etl")
 KEYRING = SecretSpec(name="rotator/keyring/alation/etl", owner="alation/etl")
 SHARED = SecretSpec(name="team/shared", owner="alation/etl", adopt=True)
+WORKER = Path(__file__).parents[2].joinpath("deploy/iam/worker.json").read_text()
+POLICIES = [
+    json.loads(WORKER),
+    json.loads(WORKER.replace("rotator/token/*", "team/*")),  # as for any name of one's own
+]
+KEYS = {
+    "alias/rotator": (
+        "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    )
+}
 
 
 class Told(Clock):
@@ -57,6 +72,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = Told()
         self.service = SecretsManager(self.clock.now, self.clock.monotonic)
+        self.service.account.authorize = Guard(self.service, {"worker": POLICIES}, KEYS)
         self.raw = client_for(self.service, config=ONCE)
         """A person with the AWS command line."""
         self.store = self.connect()
