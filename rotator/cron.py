@@ -34,15 +34,15 @@ def trigger(cron: str, timezone: str = "UTC") -> CronTrigger:
     """APScheduler's trigger for a crontab line. Raises ValueError, which says what to write."""
     fields = cron.split()
     if len(fields) != 5:
-        raise ValueError("a cron expression has five fields: minute hour day month weekday")
+        raise ValueError("not the five fields of a cron expression; write minute hour day month weekday")
     if re.search(r"\d", re.sub(r"/\d+", "", fields[4])):
-        raise ValueError("weekdays by number mean different days in different crons: write mon-fri")
+        raise ValueError("weekdays by number mean different days in different crons; write mon-fri")
     if not fields[2].startswith("*") and not fields[4].startswith("*"):
-        raise ValueError("a day of the month beside a weekday is ambiguous: write one of them as *")
+        raise ValueError("a day of the month beside a weekday is ambiguous; write one of them as *")
     try:
         found: CronTrigger = CronTrigger.from_crontab(cron, zone(timezone))
     except (ValueError, OverflowError):
-        raise ValueError("not a cron expression: write, for example, 0 */12 * * *") from None
+        raise ValueError("not a cron expression; write, for example, 0 */12 * * *") from None
     return found
 
 
@@ -52,7 +52,7 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
         raise ValueError(
-            "no time zone goes by that name: write, for example, Europe/Berlin"
+            "no time zone goes by that name; write, for example, Europe/Berlin"
         ) from None
 
 

@@ -1,8 +1,11 @@
-"""What a job file comes to, once it has been read and found right."""
+"""What job files turn into. Facts only, made whole by jobfile.py and changed by nobody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
+from rotator.errors import Mistake
+from rotator.jobmodel import SecretSettings
 from rotator.model import Shelf, qualified
 from rotator.providers.base import Plugin, Provider
 from rotator.references import SeedRef
@@ -19,12 +22,11 @@ class Credential:
     provider: Provider
     seeds: Mapping[str, SeedRef]
     token_secret: SecretSpec
-    """The consumers' secret."""
-    keyring_secret: SecretSpec | None = None
-    """The worker's own, for chains only."""
-    schedule: Schedule = field(default_factory=Schedule)
-    digest: str = ""
-    """Of every setting that is no secret: another digest may read an answer differently."""
+    keyring_secret: SecretSpec | None
+    """Only a chain has one."""
+    schedule: Schedule
+    digest: str
+    """Changes with whatever the job file and its environment say about this credential."""
 
     @property
     def qualified(self) -> str:
@@ -32,21 +34,44 @@ class Credential:
         return qualified(self.job, self.name)
 
     @property
+    def identity(self) -> Mapping[str, str]:
+        """The settings that are presented beside a token."""
+        return self.provider.identity
+
+    @property
     def secrets(self) -> Mapping[Shelf, SecretSpec]:
-        """The one or two secrets that it writes."""
-        own = {Shelf.KEYRING: self.keyring_secret} if self.keyring_secret else {}
-        return {Shelf.TOKEN: self.token_secret, **own}
+        """The secrets that this credential writes to."""
+        token = {Shelf.TOKEN: self.token_secret}
+        return token | {Shelf.KEYRING: self.keyring_secret} if self.keyring_secret else token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One file in the jobs folder."""
+    """One file of the jobs folder."""
 
     name: str
     file: str
+    provider_name: str
     plugin: Plugin
     schedule: Schedule
+    secret: SecretSettings
     credentials: tuple[Credential, ...]
-    digest: str = ""
+    """Empty while the job is off: there is nothing to build a provider from."""
+    digest: str
     off: str = ""
-    """Why it is switched off (the environment variable that is not set), empty if it is not."""
+    """The environment variables that are not set, by name; empty: the job is on."""
+
+
+@dataclass(frozen=True)
+class JobBook:
+    """All job files of a folder at one look."""
+
+    jobs: tuple[Job, ...]
+    """Those without a mistake, by name; also those that are off."""
+    mistakes: tuple[Mistake, ...]
+    """All of all files, by place."""
+
+    @cached_property
+    def credentials(self) -> Mapping[str, Credential]:
+        """Every credential by its qualified name."""
+        return {each.qualified: each for job in self.jobs for each in job.credentials}

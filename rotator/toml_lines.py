@@ -25,6 +25,7 @@ DEEPEST = 32
 Place = tuple[str | int, ...]
 """Keys and positions that lead to a value, from the file's top."""
 
+_MOST_DOTS = 500
 _LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOML = Language(tree_sitter_toml.language())
@@ -128,6 +129,10 @@ def _bytes(path: Path) -> bytes:
 
 
 def _parsed(text: str) -> dict[str, Any]:
+    # tomllib takes the square of a dotted key's depth.
+    dotted = (at for at, line in enumerate(text.split("\n"), 1) if line.count(".") > _MOST_DOTS)
+    if line := next(dotted, 0):
+        raise Flaw("nested too deeply", "no setting lies that deep", line)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,0 +1,158 @@
+"""What must hold between a job file, its provider and the process's settings."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import AnyUrl, BaseModel
+
+from rotator import cron, policy
+from rotator.durations import display
+from rotator.jobmodel import SeedModel, check_secret_name
+from rotator.jobreport import Report, near
+from rotator.model import ACCESS_TOKEN
+from rotator.providers.base import Plugin
+from rotator.references import Place as Where
+from rotator.references import SeedRef
+from rotator.schedule import Schedule
+from rotator.settings import Settings
+from rotator.toml_lines import Place
+
+
+def urls(report: Report, base: Place, model: BaseModel, settings: Settings) -> None:
+    """Every address among the settings: https, no login, no query, on an allowed host."""
+    for name in type(model).model_fields:
+        url = getattr(model, name)
+        if isinstance(url, AnyUrl) and (said := _wrong_url(url, settings)):
+            report.add((*base, name), said)
+
+
+def _wrong_url(url: AnyUrl, settings: Settings) -> str:
+    host = (url.host or "").strip("[]")
+    if url.username or url.password:
+        return "an address with a login; give the login as seeds"
+    if url.query or url.fragment:
+        return "an address with a query or fragment; end it with its path"
+    if url.scheme != "https" and not _is_loopback(host):
+        return "without TLS; write https:// (http:// is for 127.0.0.1 and [::1] only)"
+    if not settings.allows_host(host):
+        return "a host that is not allowed; ROTATOR_ALLOWED_HOSTS lists those that are"
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    """Literally: what a name resolves to is not ours to say."""
+    return host == "::1" or (host.startswith("127.") and host.replace(".", "").isdigit())
+
+
+def seeds(
+    report: Report, base: Place, given: Mapping[str, SeedModel], plugin: Plugin, settings: Settings
+) -> dict[str, SeedRef]:
+    """The references, each to a seed that the provider knows and at a place that is allowed."""
+    refs = {name: model.reference() for name, model in given.items()}
+    for name, ref in refs.items():
+        place = (*base, name)
+        if name not in plugin.seeds:
+            report.add(place, f"{plugin.name} has no such seed", near(name, plugin.seeds))
+        elif said := _wrong_reference(ref, settings):
+            report.add((*place, ref.place.value), said)
+    return refs
+
+
+def _wrong_reference(ref: SeedRef, settings: Settings) -> str:
+    if ref.place is Where.ENV and not settings.allows_variable(ref.name):
+        return wrong_variable()
+    if ref.place is Where.FILE and not settings.allows_file(Path(ref.name)):
+        folders = ", ".join(map(str, settings.allowed_seed_folders))
+        return (
+            f"outside of the folders that seeds may lie in; ROTATOR_ALLOWED_SEED_FOLDERS: {folders}"
+        )
+    if ref.place is Where.SECRET:
+        return _wrong_secret(ref, settings)
+    return ""
+
+
+def wrong_variable() -> str:
+    return "a variable that job files may not name; see ROTATOR_ALLOWED_SEED_VARIABLES"
+
+
+def _wrong_secret(ref: SeedRef, settings: Settings) -> str:
+    try:
+        check_secret_name(ref.name)
+    except ValueError as error:
+        return str(error)
+    if not settings.allows_secret(ref.name):
+        prefixes = ", ".join(settings.seed_prefixes)
+        return f"a secret that seeds may not come from; ROTATOR_ALLOWED_SEED_PREFIXES: {prefixes}"
+    return ""
+
+
+def secret_prefix(report: Report, place: Place, settings: Settings, name: str, kind: str) -> None:
+    """IAM tells the consumers' secrets from the worker's own, and from seeds, by their prefixes."""
+    prefix = settings.secret_prefix
+    ours, theirs = ("token", "keyring") if kind == "name" else ("keyring", "token")
+    if name.startswith((f"{prefix}/{theirs}/", f"{prefix}/seed/", *settings.seed_prefixes)):
+        text = "a name under a prefix that is for other secrets"
+        report.add(place, text, f"begin it {prefix}/{ours}/, or with another folder")
+
+
+def schedule(report: Report, facts: Schedule, plugin: Plugin) -> None:
+    """Whether every token can be renewed before it dies, by arithmetic."""
+    for name in {*facts.tokens, *plugin.lifespans}:
+        said = facts.token(name)
+        lifespan = said.lifespan or plugin.lifespans.get(name)
+        staleness = facts.consumer_max_staleness if name == ACCESS_TOKEN else timedelta(0)
+        place = ("schedule", name)
+        if lifespan and not policy.fits(lifespan, staleness):
+            report.add((*place, "lifespan"), *_never_fits(lifespan, staleness))
+            continue
+        if said.cron:
+            _cron(report, (*place, "cron"), said.cron, lifespan, staleness)
+        if facts.window and lifespan:
+            gap = cron.largest_gap(facts.window.cron, facts.window.timezone)
+            _gap(report, ("schedule", "window"), gap, lifespan, staleness)
+    if facts.window and cron.largest_gap(facts.window.cron, facts.window.timezone) is None:
+        report.add(("schedule", "window"), "this window never opens", "mend its cron")
+
+
+def _never_fits(lifespan: timedelta, staleness: timedelta) -> tuple[str, str]:
+    earliest = max(lifespan / 4, policy.FLOOR)
+    room = lifespan - earliest - policy.SKEW
+    text = (
+        f"a token that lives {display(lifespan)} is renewed {display(earliest)} after its issue at"
+        f" the earliest, and then a consumer may hold it for {display(staleness)} more, with"
+        f" {display(policy.SKEW)} for clocks: it would be dead before"
+    )
+    if room < timedelta(0):
+        return text, "have the provider issue tokens that live longer"
+    return text, f"lower schedule.consumer_max_staleness to {display(room)}"
+
+
+def _cron(
+    report: Report, place: Place, line: str, lifespan: timedelta | None, staleness: timedelta
+) -> None:
+    most = cron.busiest_day(line)
+    gap = cron.largest_gap(line)
+    if gap is None:
+        report.add(place, "this cron never fires", "mend its day and month")
+    elif most > cron.MOST_A_DAY:
+        text = f"this cron fires {most} times a day, and AWS keeps about 100 versions of a secret"
+        report.add(place, text, f"fire at most {cron.MOST_A_DAY} times a day")
+    elif lifespan:
+        _gap(report, place, gap, lifespan, staleness)
+
+
+def _gap(
+    report: Report, place: Place, gap: timedelta | None, lifespan: timedelta, staleness: timedelta
+) -> None:
+    if gap is None or gap + staleness <= lifespan:
+        return
+    what = str(place[-1])
+    text = f"this {what} leaves a gap of {display(gap)}, the token lives {display(lifespan)}"
+    if what == "window":
+        text += ": it would be renewed outside of the window"
+    elif gap > lifespan:
+        text += f": dead for {display(gap - lifespan)}"
+    else:
+        text += f", and a consumer may hold it for {display(staleness)} more"
+    report.add(place, text, f"renew at least every {display(lifespan - staleness)}")
