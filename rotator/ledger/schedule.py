@@ -123,7 +123,13 @@ def _claim_within(room: Mapping[str, int]) -> Any:
 _next = select(_c.due_at).where(_scheduled, _c.dispatched_until.is_(None)).order_by(_c.due_at)
 _next = _next.limit(1)
 _later = case((_c.due_at > _c.dispatched_until, _c.due_at), else_=_c.dispatched_until)
-_next_free = select(func.min(_later)).where(_c.dispatched_until.is_not(None), _scheduled)
+# With `coalesce`, so that SQLite goes through the few rows with a claim and not through all that
+# are scheduled: due, and not paused.
+_next_free = select(func.min(_later)).where(
+    _c.dispatched_until.is_not(None),
+    func.coalesce(_c.due_at, _c.paused_at).is_not(None),
+    func.coalesce(_c.paused_at, 0) == 0,
+)
 _urgent = select(_c.job).where(_claimable).distinct()
 
 

@@ -14,6 +14,7 @@ import binascii
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -110,8 +111,6 @@ def make_key(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_whole(path, text.encode())
-    except FileExistsError:
-        return  # another process was quicker: its key is as good
     except OSError as error:
         raise SealError(
             f"the key file cannot be made: {error.strerror}",
@@ -120,7 +119,7 @@ def make_key(path: Path) -> None:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Appears under its name with its content, or not at all."""
+    """Appears under its name with its content, or not at all, and never over another."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     opened = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
@@ -128,7 +127,8 @@ def _write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)
+        with suppress(FileExistsError):  # another process was quicker: its key is as good
+            os.link(draft, path)
     finally:
         draft.unlink()
     _sync_folder(path.parent)

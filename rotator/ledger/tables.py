@@ -87,8 +87,9 @@ credential = Table(
 _c = credential.c
 _scheduled = text("due_at IS NOT NULL AND paused_at IS NULL")
 _dispatched = text("dispatched_until IS NOT NULL")
-# Each holds all that the sweep asks for, so that a backlog of 100,000 is sorted without the table.
-_swept = (_c.due_at, _c.dispatched_until, _c.access_expires_at)
+# Each holds all that the sweep asks for, so that a backlog of 100,000 is sorted without the table;
+# `paused_at` too, or SQLite looks it up.
+_swept = (_c.due_at, _c.dispatched_until, _c.access_expires_at, _c.paused_at)
 Index("credential_due", *_swept, _c.job, _c.name,
       sqlite_where=_scheduled, postgresql_where=_scheduled)  # fmt: skip
 Index("credential_due_of_job", _c.job, *_swept, _c.name,

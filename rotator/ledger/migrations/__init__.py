@@ -19,6 +19,7 @@ from rotator.ledger.tables import metadata
 
 HEAD = "0001"
 """The last file in `versions/`."""
+FOLDER = Path(__file__).parent
 
 _stamp = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
@@ -56,7 +57,7 @@ def _upgrade(database: connect.Database, path: Path) -> Path | None:
         if found == HEAD:  # somebody else was quicker
             return None
         copy = _copy(path)
-        _run(connection)
+        run(connection)
         if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
             raise LedgerError(
                 f"the ledger's rows do not fit schema {HEAD}",
@@ -66,12 +67,13 @@ def _upgrade(database: connect.Database, path: Path) -> Path | None:
         return copy
 
 
-def _run(connection: Connection) -> None:
+def run(connection: Connection) -> None:
+    """Every step from the schema that is there to today's."""
     from alembic import command  # noqa: PLC0415 - needed once a release
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, HEAD)
 

@@ -101,13 +101,13 @@ def _credentials() -> None:
     _index(
         "credential_due",
         "credential",
-        ["due_at", "dispatched_until", "access_expires_at", "job", "name"],
+        ["due_at", "dispatched_until", "access_expires_at", "paused_at", "job", "name"],
         "due_at IS NOT NULL AND paused_at IS NULL",
     )
     _index(
         "credential_due_of_job",
         "credential",
-        ["job", "due_at", "dispatched_until", "access_expires_at", "name"],
+        ["job", "due_at", "dispatched_until", "access_expires_at", "paused_at", "name"],
         "due_at IS NOT NULL AND paused_at IS NULL",
     )
 
