@@ -12,6 +12,7 @@ _WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     _alerts()
     _credentials()
+    _schedule()
     _metas()
     _requests()
     _back_offs()
@@ -92,6 +93,9 @@ def _credentials() -> None:
         sa.PrimaryKeyConstraint("name"),
         sqlite_strict=True,
     )
+
+
+def _schedule() -> None:
     _index(
         "credential_dispatched",
         "credential",
