@@ -16,10 +16,8 @@ from rotator.jobenv import Environment, refuse_literals
 from rotator.jobmodel import NAME, CredentialModel, ScheduleModel, SecretSettings, secret_name
 from rotator.jobreport import Report
 from rotator.jobs import Credential, Job, JobBook
-from rotator.model import qualified
 from rotator.providers.base import Plugin, Provider
 from rotator.providers.registry import plugins as all_plugins
-from rotator.references import Place as Where
 from rotator.settings import Settings
 from rotator.toml_lines import Document, Flaw, Place, read
 
@@ -60,7 +58,7 @@ def _is_job_file(path: Path) -> bool:
 
 
 class _Claim(NamedTuple):
-    """That a credential writes to a secret, or reads a seed from one."""
+    """That a credential writes to a secret."""
 
     secret: str
     owner: str
@@ -80,7 +78,6 @@ class _File:
     ) -> None:
         self.report = Report(str(path))
         self.writes: list[_Claim] = []
-        self.reads: list[_Claim] = []
         self._path, self._settings, self._environ = path, settings, environ
         self._plugins = plugins
 
@@ -182,10 +179,6 @@ class _File:
             return None
         base = (*place, "seeds")
         refs = jobcheck.seeds(self.report, base, found.seeds, plugin, self._settings)
-        owner = qualified(self._path.stem, found.name)
-        for name, ref in refs.items():
-            if ref.place is Where.SECRET:
-                self.reads.append(_Claim(ref.name, owner, (*base, name, "secret"), self.report))
         if not secret:
             return None
         token, keyring = (self._secret_name(secret, kind, found.name, place) for kind in _KINDS)
@@ -195,6 +188,8 @@ class _File:
         """The secret's name; a wrong one is told at its template, or else at the credential."""
         at = ("secret", kind) if kind in secret.model_fields_set else (*place, "name")
         prefix = self._settings.secret_prefix
+        if not NAME.fullmatch(self._path.stem):
+            return ""  # told already
         try:
             name = secret_name(getattr(secret, kind), prefix, self._path.stem, credential)
         except ValueError as error:
@@ -224,7 +219,7 @@ class _File:
 
 
 def _keep_apart(files: Sequence[_File]) -> None:
-    """No two credentials write to one secret, and none reads its seed from what one writes."""
+    """No two credentials write to one secret. (That none reads a seed there, prefixes see to.)"""
     owners: dict[str, _Claim] = {}
     for claim in (claim for file in files for claim in file.writes):
         first = owners.setdefault(claim.secret, claim)
@@ -232,7 +227,3 @@ def _keep_apart(files: Sequence[_File]) -> None:
             at = f"{first.report.file}:{first.report.line(first.place)}"
             text = f"it would write to {claim.secret}, as {first.owner} does ({at})"
             claim.report.add(claim.place, text, "put {job} and {credential} into its name")
-    for claim in (claim for file in files for claim in file.reads):
-        if claim.secret in owners:
-            text = f"a secret that {owners[claim.secret].owner} writes to"
-            claim.report.add(claim.place, text, "keep the seed in a secret of its own")

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from rotator.errors import Mistake
 from rotator.toml_lines import Document, Place, shown
 
-DOCS = "jobs/README.md has every field"
+DOCS = "See jobs/README.md, which has every field"
 
 
 class Report:
@@ -77,6 +77,13 @@ class Report:
         return text
 
 
+_PLAIN = {
+    "model_type": "not a table; write it as [name] or { … }",
+    "dict_type": "not a table; write it as [name] or { … }",
+    "string_type": "not text; put it in quotes",
+}
+
+
 def _text(each: ErrorDetails, description: str, names: Iterable[str]) -> tuple[str, str]:
     said = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
     last = str(each["loc"][-1]) if each["loc"] else ""
@@ -84,6 +91,8 @@ def _text(each: ErrorDetails, description: str, names: Iterable[str]) -> tuple[s
         return "no such field", near(last, names)
     if each["type"] == "missing":
         return "missing", f"write it: {description}" if description else DOCS
+    if each["type"] in _PLAIN:
+        said = _PLAIN[each["type"]]
     if "; " in said:
         text, _, remedy = said.partition("; ")
         return text, remedy
