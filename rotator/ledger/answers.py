@@ -1,7 +1,5 @@
 """Requests, and the answers that are sealed before a byte of them is read."""
 
-from typing import Any
-
 from sqlalchemy import Connection, and_, bindparam, delete, update
 from sqlalchemy.dialects.sqlite import insert
 
@@ -13,7 +11,6 @@ _this_request = and_(
     request.c.id == bindparam("id_"), request.c.credential == bindparam("credential_")
 )
 _close = update(request).where(_this_request)
-_close_if_open = _close.where(request.c.outcome.is_(None))
 _this_seal = and_(seal.c.request == bindparam("id_"), seal.c.credential == bindparam("credential_"))
 _read = update(seal).where(_this_seal)
 _dropped = delete(seal).where(_this_seal)
@@ -24,7 +21,8 @@ def intend(connection: Connection, _: str, change: base.Intend) -> None:
 
 
 def close(connection: Connection, whose: str, change: base.Close) -> None:
-    _closed(connection, _close, whose, change.intent_id, change.outcome)
+    found = {"id_": change.intent_id, "credential_": whose, "outcome": change.outcome}
+    connection.execute(_close, found)
 
 
 def mark_read(connection: Connection, whose: str, change: base.MarkRead) -> None:
@@ -40,15 +38,10 @@ def mark_read(connection: Connection, whose: str, change: base.MarkRead) -> None
             "keyring": change.keyring,
         },
     )
-    _closed(connection, _close_if_open, whose, change.intent_id, change.outcome)
 
 
 def drop(connection: Connection, whose: str, change: base.Drop) -> None:
     connection.execute(_dropped, {"id_": change.intent_id, "credential_": whose})
-
-
-def _closed(connection: Connection, how: Any, whose: str, intent_id: str, outcome: str) -> None:
-    connection.execute(how, {"id_": intent_id, "credential_": whose, "outcome": outcome})
 
 
 _if_new = insert(request).on_conflict_do_nothing()

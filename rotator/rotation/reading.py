@@ -122,7 +122,7 @@ def _arrived(context: _Context, name: str, token: Token) -> Token:
     our clock but not by the provider's own Date, our clock is off by the difference.
     """
     stated = context.credential.schedule.token(name).lifespan
-    if token.expires_at is None and stated and token.issued_at and not token.kind:
+    if token.expires_at is None and stated and token.issued_at and name == REFRESH_TOKEN:
         return replace(token, expires_at=token.issued_at + stated)
     answer = context.sealed.answer
     if token.expires_at is None or token.expires_at > answer.received_at or answer.date is None:
@@ -216,6 +216,10 @@ def _mark_read(context: _Context, stored: Keyring) -> Change:
 def _patience(context: _Context, access: Token | None, *, same: bool) -> list[Change]:
     """Never a loop: the same token again, or one that is due on arrival, backs its grant off."""
     now = context.sight.seen.now
+    grant = context.grant
+    if access is None and grant and ACCESS_TOKEN in grant.yields:
+        lacking = Garbled("the answer held no access token that can be used")
+        return [back_off(context.line, lacking, context.sight.record, now, None)]
     if access is None:
         return []
     if same:

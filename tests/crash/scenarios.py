@@ -1,0 +1,108 @@
+"""Every provider and grant, with and without a grant to fall back to."""
+
+from datetime import timedelta
+
+from rotator.sandbox.alation import AlationFake
+from rotator.sandbox.albato import AlbatoFake
+from rotator.sandbox.amino import AminoFake
+from rotator.sandbox.oauth2 import OAuthFake
+from rotator.schedule import Schedule
+from tests.crash.world import Scenario
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ALATION, ALBATO = "https://alation.test", "https://albato.test"
+AMINO, OAUTH = "https://amino.test", "https://oauth.test"
+_LONG = Schedule(survive=HOUR)
+
+
+def _alation(name: str, *, seeded: bool, password: bool) -> Scenario:
+    def seeds(fake: AlationFake) -> dict[str, str]:
+        found = {"refresh_token": fake.hand_made(7)} if seeded else {}
+        return {**found, "password": "correct horse"} if password else found
+
+    return Scenario(
+        name=name,
+        provider="alation",
+        origin=ALATION,
+        fake=lambda now: AlationFake(
+            now=now,
+            refresh_lifespan=2 * DAY,
+            passwords={"etl": ("correct horse", 7)} if password else {},
+        ),
+        job={"base_url": ALATION},
+        credential={"user_id": 7, "username": "etl"},
+        seeds=seeds,
+        horizon=30 * HOUR,
+        schedule=_LONG,
+    )
+
+
+def _amino(name: str, kind: str, *, deny_list: bool = False) -> Scenario:
+    def seeds(fake: AminoFake) -> dict[str, str]:
+        if kind == "cookie":
+            return fake.session()
+        return {"password": fake.password} if kind == "password" else {"refresh_token": fake.enrol()}
+
+    path = {"password_path": "/api/auth/v1/access_tokens"} if kind == "password" else {}
+    return Scenario(
+        name=name,
+        provider="amino",
+        origin=AMINO,
+        fake=lambda now: AminoFake(now=now, deny_list=deny_list),
+        job={"base_url": AMINO, **path, **({"replay": "0s"} if deny_list else {})},
+        credential={"username": "epg@example.com"},
+        seeds=seeds,
+        horizon=14 * HOUR,
+        schedule=_LONG,
+    )
+
+
+def _oauth(name: str, *grants: str, grace: timedelta = timedelta(0), inspect: bool = False) -> Scenario:
+    def seeds(fake: OAuthFake) -> dict[str, str]:
+        found = {"refresh_token": fake.enrol()} if "refresh_token" in grants else {}
+        return {"client_secret": fake.client_secret, **found}
+
+    introspection = {"introspection_url": f"{OAUTH}/oauth/introspect"} if inspect else {}
+    return Scenario(
+        name=name,
+        provider="oauth2",
+        origin=OAUTH,
+        fake=lambda now: OAuthFake(now=now, grace=grace),
+        job={
+            "token_url": f"{OAUTH}/oauth/token",
+            "grants": list(grants),
+            "replay": f"{int(grace.total_seconds())}s",
+            **introspection,
+        },
+        credential={"client_id": "sandbox-client"},
+        seeds=seeds,
+        horizon=80 * timedelta(minutes=1),
+        schedule=_LONG,
+    )
+
+
+ALL = (
+    _alation("alation, SSO", seeded=True, password=False),
+    _alation("alation, password", seeded=False, password=True),
+    _alation("alation, seed and password", seeded=True, password=True),
+    Scenario(
+        name="albato, partner token",
+        provider="albato",
+        origin=ALBATO,
+        fake=lambda now: AlbatoFake(now=now, partner_name="acme", partner_token="pt", users={"u"}),  # noqa: S106
+        job={"base_url": ALBATO, "partner_name": "acme"},
+        credential={"user_id": "u"},
+        seeds=lambda fake: {"partner_token": fake.partner_token},
+        horizon=14 * HOUR,
+        schedule=_LONG,
+    ),
+    _amino("amino, refresh token", "refresh_token"),
+    _amino("amino, refresh token on a server that remembers", "refresh_token", deny_list=True),
+    _amino("amino, password", "password"),
+    _amino("amino, cookies", "cookie"),
+    _oauth("oauth2, refresh token", "refresh_token"),
+    _oauth("oauth2, refresh token, replay window", "refresh_token", grace=HOUR),
+    _oauth("oauth2, refresh token, introspection", "refresh_token", inspect=True),
+    _oauth("oauth2, refresh token, then client", "refresh_token", "client_credentials"),
+    _oauth("oauth2, client", "client_credentials"),
+)

@@ -1,0 +1,166 @@
+"""One credential, its provider and its store, all in this process, on a clock that we turn."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from rotator.clock import Clock
+from rotator.jobs import Credential
+from rotator.ledger.base import Row
+from rotator.ledger.sealing import Fingerprints, Sealer
+from rotator.ledger.sql import SqlLedger
+from rotator.model import Secret, Shelf, State
+from rotator.providers.registry import plugins
+from rotator.references import Place, SeedRef
+from rotator.rotation.tools import Tools
+from rotator.rotation.walk import Event, Outcome, rotate
+from rotator.sandbox.fakes import Fake
+from rotator.sandbox.secrets_manager import SecretsManager
+from rotator.sandbox.secrets_manager_hook import client_for
+from rotator.sandbox.server import InProcessDoor
+from rotator.schedule import Schedule
+from rotator.store.base import SecretSpec
+from rotator.store.secrets_manager import SecretsManagerStore
+from rotator.store.seeds import Seeds
+from tests.crash.doors import Counted, Effects
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+class TurnedClock(Clock):
+    """Stands still until somebody turns it; sleeping turns it. Real deadlines stay real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = START
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, clock_time: timedelta) -> None:
+        self.at += clock_time
+
+
+@dataclass(kw_only=True)
+class Scenario:
+    """One provider, the seeds that a job gives, and how long it is watched."""
+
+    name: str
+    provider: str
+    origin: str
+    fake: Callable[[Callable[[], datetime]], Any]
+    job: Mapping[str, Any]
+    credential: Mapping[str, Any]
+    seeds: Callable[[Any], Mapping[str, str]]
+    """The fake -> name and value of each seed."""
+    horizon: timedelta
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+class World:
+    """A scenario being played: what outlives a worker, and the workers one after another."""
+
+    keys: ClassVar[bytes] = bytes(range(32))
+
+    def __init__(self, scenario: Scenario, effects: Effects | None = None) -> None:
+        self.scenario = scenario
+        self.clock = TurnedClock()
+        self.fake: Any = scenario.fake(self.clock.now)
+        self.aws = SecretsManager(self.clock.now, self.clock.monotonic)
+        self.client = client_for(self.aws)
+        self.ledger = SqlLedger.in_memory()
+        self.values = dict(scenario.seeds(self.fake))
+        self.credential = self._credential()
+        self.ledger.enrol({scenario.provider: [self.credential.qualified]}, self.clock.now())
+        self.events: list[Event] = []
+        self.effects = effects or Effects()
+        self.tools = self.worker("first", self.effects)
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    def _credential(self) -> Credential:
+        scenario = self.scenario
+        plugin = plugins()[scenario.provider]
+        provider = plugin.build(
+            plugin.job.model_validate(scenario.job),
+            plugin.credential.model_validate(scenario.credential),
+            frozenset(self.values),
+        )
+        owner = f"{scenario.provider}/etl"
+        keyring = SecretSpec(name=f"rotator/keyring/{owner}", owner=owner)
+        return Credential(
+            name="etl",
+            job=scenario.provider,
+            provider=provider,
+            seeds={name: SeedRef(place=Place.ENV, name=name.upper()) for name in self.values},
+            token_secret=SecretSpec(name=f"rotator/token/{owner}", owner=owner),
+            keyring_secret=keyring if provider.is_chain else None,
+            schedule=scenario.schedule,
+            digest="1",
+        )
+
+    def worker(self, owner: str, effects: Effects, ledger: SqlLedger | None = None) -> Tools:
+        """A new worker process: nothing of the last one's memory."""
+        ledger = ledger or self.ledger
+        store = SecretsManagerStore(self.clock, writes_per_second=1e6, client=self.client)
+        seeds = Seeds(
+            {name.upper(): value for name, value in self.values.items()}, store.read_secret
+        )
+        door = InProcessDoor({self.scenario.origin: self.fake}, self.clock)
+        return Tools(
+            ledger=Counted(ledger, "ledger", effects),  # type: ignore[arg-type]
+            store=Counted(store, "store", effects),  # type: ignore[arg-type]
+            door=Counted(door, "provider", effects),  # type: ignore[arg-type]
+            seeds=seeds,
+            sealing=Sealer(self.keys),
+            fingerprints=Fingerprints(self.keys),
+            clock=self.clock,
+            owner=owner,
+            version="test",
+        )
+
+    def restart(self) -> None:
+        """The worker is dead; the next one holds the file and voids what the dead one held."""
+        self.tools = self.worker("next", Effects())
+        self.ledger.free_all()
+
+    @property
+    def row(self) -> Row:
+        return self.ledger.rows([self.credential.qualified])[0]
+
+    def rotate(self, cause: str = "schedule") -> Outcome:
+        return rotate(self.tools, self.credential, self.events.append, cause)
+
+    def run(self, until: datetime) -> None:
+        """Be a scheduler: rotate whenever it is due."""
+        for _ in range(2_000):
+            due_at = self.row.due_at
+            if due_at is None or due_at > until:
+                self.clock.at = max(self.clock.at, until)
+                return
+            self.clock.at = max(self.clock.at, due_at)
+            self.rotate()
+        raise AssertionError("the schedule spins")
+
+    def published(self) -> Mapping[str, str]:
+        """The consumers' secret, read as they read it."""
+        return self._fields(Shelf.TOKEN)
+
+    def kept(self) -> Mapping[str, str]:
+        return self._fields(Shelf.KEYRING)
+
+    def _fields(self, shelf: Shelf) -> Mapping[str, str]:
+        spec = self.credential.secrets[shelf]
+        store = SecretsManagerStore(self.clock, client=self.client)
+        version = store.get(spec)
+        return version.fields if version else {}
+
+
+def is_needy(row: Row) -> bool:
+    return row.state is State.NEEDS_A_PERSON
+
+
+__all__ = ["Effects", "Fake", "Scenario", "Secret", "World", "is_needy"]
