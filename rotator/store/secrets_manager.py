@@ -380,7 +380,7 @@ class SecretsManagerStore:
             stages = [CURRENT]
         else:
             try:
-                stages = self._change("PutSecretValue", spec, **value)["VersionStages"]
+                stages = self._change("PutSecretValue", spec, **value).get("VersionStages", [])
             except FenceLost:
                 return self._still_current(spec, version_id, fields)
         self._write_down(spec, replace(note, place=_Place.FULL, claimed=True))
