@@ -219,7 +219,7 @@ class _File:
 
 
 def _keep_apart(files: Sequence[_File]) -> None:
-    """No two credentials write to one secret. (That none reads a seed there, prefixes see to.)"""
+    """No two credentials write to one secret. That none reads a seed there, prefixes see to."""
     owners: dict[str, _Claim] = {}
     for claim in (claim for file in files for claim in file.writes):
         first = owners.setdefault(claim.secret, claim)
