@@ -34,7 +34,9 @@ def trigger(cron: str, timezone: str = "UTC") -> CronTrigger:
     """APScheduler's trigger for a crontab line. Raises ValueError, which says what to write."""
     fields = cron.split()
     if len(fields) != 5:
-        raise ValueError("not the five fields of a cron expression; write minute hour day month weekday")
+        raise ValueError(
+            "not the five fields of a cron expression; write minute hour day month weekday"
+        )
     if re.search(r"\d", re.sub(r"/\d+", "", fields[4])):
         raise ValueError("weekdays by number mean different days in different crons; write mon-fri")
     if not fields[2].startswith("*") and not fields[4].startswith("*"):

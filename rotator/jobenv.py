@@ -15,6 +15,15 @@ from rotator.toml_lines import Place, leaves
 
 _SECRETIVE = re.compile(r"(^|[_-])(pass(word|wd|phrase)|secret|token|(api|private)_?key|cookie)$")
 _ABSENT = object()
+_COMMON_TABLES: tuple[Place, ...] = (
+    ("schedule",),
+    ("schedule", "window"),
+    ("schedule", "access_token"),
+    ("schedule", "refresh_token"),
+    ("secret",),
+    ("secret", "tags"),
+    ("credentials",),
+)
 
 
 class Environment:
@@ -28,7 +37,7 @@ class Environment:
         plugin: Plugin | None,
     ) -> None:
         self._environ, self._settings, self._report = environ, settings, report
-        self._tables = {("secret", "tags"), *(_tables(plugin) if plugin else ())}
+        self._tables = {*_COMMON_TABLES, *(_tables(plugin) if plugin else ())}
         self._unset: list[str] = []
 
     @property

@@ -96,7 +96,7 @@ def _text(each: ErrorDetails, description: str, names: Iterable[str]) -> tuple[s
     if "; " in said:
         text, _, remedy = said.partition("; ")
         return text, remedy
-    return said, f"it is for this: {description}" if description else DOCS
+    return said, f"wanted here: {description}" if description else DOCS
 
 
 def near(name: str, names: Iterable[str]) -> str:

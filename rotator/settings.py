@@ -50,7 +50,9 @@ def _no_empty_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
 def _hide(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return tuple(Secret(part.strip()) for part in value.split(",") if part.strip())
+    # An address may hold commas of its own, as mailto:// does: only one before a scheme divides.
+    parts = re.split(r"[,\s]+(?=[A-Za-z0-9+.-]+://)", value.strip())
+    return tuple(Secret(part) for part in parts)
 
 
 def _absolute(folder: Path) -> Path:

@@ -63,7 +63,7 @@ BROKEN = {
     "provider number": Case(PROVIDER, "provider = 5", 1, "provider", "no such", "acme"),
     "no address": Case("base_url = " + URL, "", 1, "base_url", "missing", "The provider's address"),
     "unknown field": Case("base_url", "base_ulr", 2, "base_ulr", "no such field", "base_url?"),
-    "unknown table": Case("[schedule]", "[schedul]", 4, "schedul", "no such field", "schedule?"),
+    "unknown table": Case("[schedule]", "[schedules]", 4, "schedules", "no such field", "schedule?"),
     "a number as text": Case(URL, URL + '\nretries = "x"', 3, "retries", "integer", "How often"),
     "too small": Case(URL, URL + "\nretries = -1", 3, "retries", "greater than", "How often"),
     "nan in a setting": Case(URL, URL + "\nratio = inf", 3, "ratio", "not a number", "finite"),
@@ -118,6 +118,9 @@ BROKEN = {
     "not a variable": Case(URL, "{ env = 5 }", 2, "base_url.env", "not the name", "A-Z"),
     "a password for a name": Case(
         REF, f'{{ env = "{CANARY}" }}', 13, f"{SEED}.env", "not the name of a variable", "A-Z"
+    ),
+    "a table is no reference": Case(
+        TAGS, 'env = "PROD"', 8, "secret.env", "no such field", "There are adopt"
     ),
     # the schedule
     "schedule text": Case(
@@ -244,7 +247,7 @@ BROKEN = {
     ),
     "no account": Case(ACCOUNT, "", 10, "credentials[0].account", "missing", "The account's id"),
     "an unknown setting": Case(
-        ACCOUNT, ACCOUNT + "\nacount = 1", 13, "credentials[0].acount", "no such field", "account?"
+        ACCOUNT, ACCOUNT + "\naccounts = 1", 13, "credentials[0].accounts", "no such field", "account?"
     ),
     "the plug-in refuses": Case(
         ACCOUNT, 'account = "zero"', 10, "credentials[0]", "of that kind", "Write another"
@@ -267,7 +270,7 @@ BROKEN = {
     ),
     "no reference": Case(REF, "{}", 13, SEED, "not one reference", "env"),
     "an unknown seed": Case(
-        "password = {", "pasword = {", 13, "credentials[0].seeds.pasword", "no such seed",
+        "password = {", "passwords = {", 13, "credentials[0].seeds.passwords", "no such seed",
         "password?"
     ),
     "a relative file": Case(REF, '{ file = "x" }', 13, f"{SEED}.file", "absolute", "Begin it"),

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator import cron
@@ -41,6 +41,7 @@ def test_a_gap_over_the_end_of_summer_time_is_an_hour_longer() -> None:
     assert cron.largest_gap("0 1 * * *") == 24 * HOUR
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 23), min_size=1, max_size=4, unique=True),
     st.lists(st.sampled_from(["mon", "tue", "wed", "sat", "sun"]), min_size=1, unique=True),

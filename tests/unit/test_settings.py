@@ -51,7 +51,7 @@ def test_every_variable_is_read() -> None:
             "ROTATOR_ALLOW_EPHEMERAL_STATE": "yes",
             "ROTATOR_ALLOWED_HOSTS": "*.example.com, auth.example.org",
             "ROTATOR_ALLOWED_SEED_FOLDERS": "/a,/b",
-            "ROTATOR_ALERT_URLS": f"slack://{CANARY}",
+            "ROTATOR_ALERT_URLS": f"slack://{CANARY}, mailto://x?to=a,b",
             "ROTATOR_CLOCK_FACTOR": "3600",
             "ROTATOR_CLOCK_EPOCH": "2026-01-01T00:00:00Z",
         }
@@ -60,7 +60,8 @@ def test_every_variable_is_read() -> None:
     assert settings.allow_ephemeral_state
     assert settings.allowed_hosts == ("*.example.com", "auth.example.org")
     assert settings.allowed_seed_folders == (Path("/a"), Path("/b"))
-    assert settings.alert_urls[0].reveal() == f"slack://{CANARY}"
+    urls = [url.reveal() for url in settings.alert_urls]
+    assert urls == [f"slack://{CANARY}", "mailto://x?to=a,b"]
     assert settings.seed_prefixes == ("prod/rotator/seed/",)
     assert CANARY not in repr(settings)
 
