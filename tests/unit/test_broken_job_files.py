@@ -63,7 +63,7 @@ BROKEN = {
     "provider number": Case(PROVIDER, "provider = 5", 1, "provider", "no such", "acme"),
     "no address": Case("base_url = " + URL, "", 1, "base_url", "missing", "The provider's address"),
     "unknown field": Case("base_url", "base_ulr", 2, "base_ulr", "no such field", "base_url?"),
-    "unknown table": Case("[schedule]", "[schedules]", 4, "schedules", "no such field", "schedule?"),
+    "unknown table": Case("[schedule]", "[schedule_]", 4, "schedule_", "no such", "schedule?"),
     "a number as text": Case(URL, URL + '\nretries = "x"', 3, "retries", "integer", "How often"),
     "too small": Case(URL, URL + "\nretries = -1", 3, "retries", "greater than", "How often"),
     "nan in a setting": Case(URL, URL + "\nratio = inf", 3, "ratio", "not a number", "finite"),
@@ -247,7 +247,7 @@ BROKEN = {
     ),
     "no account": Case(ACCOUNT, "", 10, "credentials[0].account", "missing", "The account's id"),
     "an unknown setting": Case(
-        ACCOUNT, ACCOUNT + "\naccounts = 1", 13, "credentials[0].accounts", "no such field", "account?"
+        ACCOUNT, ACCOUNT + "\naccounts = 1", 13, "credentials[0].accounts", "no such", "account?"
     ),
     "the plug-in refuses": Case(
         ACCOUNT, 'account = "zero"', 10, "credentials[0]", "of that kind", "Write another"
