@@ -1,4 +1,4 @@
-"""When is a token due, which grant obtains it, how long to back off. Pure: facts in, answers out."""
+"""When is a token due, which grant obtains it, how long to back off. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

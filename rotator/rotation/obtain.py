@@ -44,12 +44,17 @@ def obtain(hands: Hands, sight: Sight, step: Step) -> Done:
     began = hands.tools.clock.monotonic()
     intent = _intent(hands, sight, choice)
     hands.tools.sealing.seal(b"", bound_to=hands.tools.bound_to(intent, "answer"))
-    hands.tools.ledger.write(hands.lease, Intend(intent=intent))
+    write_intent(hands, intent)
     hands.extend()
     late = hands.tools.clock.monotonic() - began > hands.tools.send_within.total_seconds()
     if late:
         return Done([Close(intent_id=intent.id, outcome="unsent")], "Late", "too late to send")
     return _send(hands, sight, _Sending(intent=intent, grant=choice.grant, request=request))
+
+
+def write_intent(hands: Hands, intent: Intent) -> None:
+    """Durable before the request leaves, so that the next worker knows what may have been spent."""
+    hands.tools.ledger.write(hands.lease, Intend(intent=intent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,7 @@ def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
     seal = Seal(
         intent=sending.intent, ciphertext=cipher, sent_at=sent_at, answered_at=answer.received_at
     )
-    _seal_whatever_happens(hands, seal, sending.grant, sealed)
+    seal_whatever_happens(hands, seal, sending.grant, sealed)
     return Done(text=f"by {sending.grant.name}")
 
 
@@ -157,7 +162,7 @@ def _carried(sight: Sight) -> dict[str, str]:
     return {name: sight.keyring.get(name, "") for name in CARRIED}
 
 
-def _seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> None:
+def seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> None:
     """Seal it. While the ledger refuses, KEEP from memory and try both again, until one works.
 
     This thread does not give up: with the answer lost, so would be a refresh token. Whoever stops

@@ -4,7 +4,7 @@ Pure but for the sealing of the tokens that it found, so an answer may be read a
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator.errors import Garbled, ProviderError, Rejected, Unanswered
 from rotator.jobs import Credential
@@ -15,6 +15,7 @@ from rotator.ledger.base import (
     Change,
     Close,
     Drop,
+    Intent,
     Killed,
     Lift,
     LiftMark,
@@ -156,17 +157,20 @@ def _marks(context: _Context, arrived: Keyring) -> list[Change]:
     new = arrived.get(REFRESH_TOKEN)
     replaced = new and context.tools.fingerprints.fingerprint(new.value) != intent.spends
     if intent.spends:
-        mark = Mark(
-            kind=MarkKind.SPENT,
-            key=intent.spends,
-            at=at,
-            because=Because.ANSWERED,
-            text=f"by {intent.grant}",
-        )
-        return [AddMark(mark=mark)] if replaced else []
+        return spent(intent, at, Because.ANSWERED) if replaced else []
     doubted = context.sight.holdings.doubted_before(intent.intended_at)
     alive = doubted & set(intent.presented.values())
     return [LiftMark(kind=MarkKind.SPENT, key=key) for key in sorted(alive)]
+
+
+def spent(intent: Intent, at: datetime, because: Because) -> list[Change]:
+    """The mark that bars what a request spends from every grant that would spend it again."""
+    if intent.spends is None:
+        return []
+    mark = Mark(
+        kind=MarkKind.SPENT, key=intent.spends, at=at, because=because, text=f"by {intent.grant}"
+    )
+    return [AddMark(mark=mark)]
 
 
 def _closed(context: _Context) -> list[Change]:

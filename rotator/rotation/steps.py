@@ -37,7 +37,7 @@ from rotator.plan import ADOPT, SEED, Step
 from rotator.policy import FLOOR, Holding
 from rotator.providers.base import Alive, Dead, Unknown, Verdict
 from rotator.rotation.look import Sight
-from rotator.rotation.reading import read_answer
+from rotator.rotation.reading import read_answer, spent
 from rotator.rotation.sealed import (
     CARRIED,
     instant,
@@ -303,15 +303,9 @@ def settle(hands: Hands, sight: Sight, step: Step) -> Done:
     if isinstance(verdict, Alive):
         closed = Close(intent_id=intent.id, outcome="alive")
         return Done([closed], text="the provider never acted on it")
-    mark = Mark(
-        kind=MarkKind.SPENT,
-        key=intent.spends,
-        at=hands.tools.clock.now(),
-        because=Because.UNANSWERED,
-        text=f"by {intent.grant}, unanswered",
-    )
+    marks = spent(intent, hands.tools.clock.now(), Because.UNANSWERED)
     closed = Close(intent_id=intent.id, outcome="unanswered")
-    return Done([AddMark(mark=mark), closed, *_killed(intent)], text=verdict.text)
+    return Done([*marks, closed, *_killed(intent)], text=verdict.text)
 
 
 def _verdict(hands: Hands, sight: Sight, intent: Intent) -> Verdict:

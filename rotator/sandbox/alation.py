@@ -111,6 +111,9 @@ class AlationFake(Fake):
         return json_reply(201, self._told(self._new_refresh(user_id, fields["name"])))
 
     def _regenerate(self, fields: dict[str, Any]) -> Reply:
+        spent = self._refresh.get(str(fields["refresh_token"]))
+        if spent is not None and spent.revoked:  # a mint with it only asks whether it lives
+            self.counts["presented_twice"] += 1
         old = self._presented(fields)
         old.revoked = True
         if self.regenerate_revokes_access:
@@ -144,8 +147,6 @@ class AlationFake(Fake):
     def _presented(self, fields: dict[str, Any]) -> _Issued:
         """The living refresh token that a request presents, with the user it belongs to."""
         issued = self._refresh.get(str(fields["refresh_token"]))
-        if issued is not None and issued.revoked:
-            self.counts["presented_twice"] += 1
         if issued is None or str(issued.user_id) != str(fields["user_id"]):
             raise _refused(_BAD_REFRESH)
         if not self._lives(issued):

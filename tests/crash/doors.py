@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rotator.ledger.base import Intend
+
 
 class Killed(BaseException):
     """SIGKILL, as far as one process can play it: nothing catches it, nothing runs after it."""
@@ -16,22 +18,39 @@ class Effects:
     kill_at: tuple[int, str] | None = None
     """(number of the effect from 1, "before" or "after")."""
     names: list[str] = field(default_factory=list)
-    dead: bool = False
+    died: str = ""
+    """Where, in words; nothing goes through a dead worker's doors any more."""
+    stopped: Callable[[], Any] | None = None
+    """What the worker was about to do, for one that is frozen and not dead."""
+    grant: str = ""
+    """Of the intent that was written last, until its request goes out."""
 
     def through(self, name: str, act: Callable[[], Any]) -> Any:
-        if self.dead:
-            raise Killed(name)
+        if self.died:
+            raise Killed(self.died)
         self.names.append(name)
         number = len(self.names)
+        self.stopped = act
         self._die_if((number, "before"), name)
         result = act()
         self._die_if((number, "after"), name)
         return result
 
+    def labelled(self, name: str, args: tuple[object, ...]) -> str:
+        """The effect's name; an intent and the request that follows it, with their grant."""
+        intents = [change.intent for change in args if isinstance(change, Intend)]
+        if intents:
+            self.grant = intents[0].grant
+            return f"{name} intent [{self.grant}]"
+        if name == "provider.send" and self.grant:
+            grant, self.grant = self.grant, ""
+            return f"{name} [{grant}]"
+        return name
+
     def _die_if(self, here: tuple[int, str], name: str) -> None:
         if self.kill_at == here:
-            self.dead = True
-            raise Killed(f"{here[1]} {name}")
+            self.died = f"{here[1]} {name}"
+            raise Killed(self.died)
 
 
 class Counted:
@@ -48,7 +67,7 @@ class Counted:
             return found
 
         def effect(*args: Any, **kwargs: Any) -> Any:
-            label = f"{self._room}.{name}"
+            label = self._effects.labelled(f"{self._room}.{name}", args)
             return self._effects.through(label, lambda: found(*args, **kwargs))
 
         return effect

@@ -23,6 +23,7 @@ def _alation(name: str, *, seeded: bool, password: bool) -> Scenario:
     return Scenario(
         name=name,
         provider="alation",
+        consumer_call=("GET", "/integration/v2/datasource/"),
         origin=ALATION,
         fake=lambda now: AlationFake(
             now=now,
@@ -41,12 +42,15 @@ def _amino(name: str, kind: str, *, deny_list: bool = False) -> Scenario:
     def seeds(fake: AminoFake) -> dict[str, str]:
         if kind == "cookie":
             return fake.session()
-        return {"password": fake.password} if kind == "password" else {"refresh_token": fake.enrol()}
+        return (
+            {"password": fake.password} if kind == "password" else {"refresh_token": fake.enrol()}
+        )
 
     path = {"password_path": "/api/auth/v1/access_tokens"} if kind == "password" else {}
     return Scenario(
         name=name,
         provider="amino",
+        consumer_call=("GET", "/channels"),
         origin=AMINO,
         fake=lambda now: AminoFake(now=now, deny_list=deny_list),
         job={"base_url": AMINO, **path, **({"replay": "0s"} if deny_list else {})},
@@ -57,7 +61,9 @@ def _amino(name: str, kind: str, *, deny_list: bool = False) -> Scenario:
     )
 
 
-def _oauth(name: str, *grants: str, grace: timedelta = timedelta(0), inspect: bool = False) -> Scenario:
+def _oauth(
+    name: str, *grants: str, grace: timedelta = timedelta(0), inspect: bool = False
+) -> Scenario:
     def seeds(fake: OAuthFake) -> dict[str, str]:
         found = {"refresh_token": fake.enrol()} if "refresh_token" in grants else {}
         return {"client_secret": fake.client_secret, **found}
@@ -66,6 +72,7 @@ def _oauth(name: str, *grants: str, grace: timedelta = timedelta(0), inspect: bo
     return Scenario(
         name=name,
         provider="oauth2",
+        consumer_call=("GET", "/api/me"),
         origin=OAUTH,
         fake=lambda now: OAuthFake(now=now, grace=grace),
         job={
@@ -76,7 +83,7 @@ def _oauth(name: str, *grants: str, grace: timedelta = timedelta(0), inspect: bo
         },
         credential={"client_id": "sandbox-client"},
         seeds=seeds,
-        horizon=80 * timedelta(minutes=1),
+        horizon=20 * timedelta(minutes=1),
         schedule=_LONG,
     )
 
@@ -88,8 +95,9 @@ ALL = (
     Scenario(
         name="albato, partner token",
         provider="albato",
+        consumer_call=("POST", "/wl/acme/get-own-credential"),
         origin=ALBATO,
-        fake=lambda now: AlbatoFake(now=now, partner_name="acme", partner_token="pt", users={"u"}),  # noqa: S106
+        fake=lambda now: AlbatoFake(now=now, partner_name="acme", partner_token="pt", users={"u"}),
         job={"base_url": ALBATO, "partner_name": "acme"},
         credential={"user_id": "u"},
         seeds=lambda fake: {"partner_token": fake.partner_token},

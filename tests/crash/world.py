@@ -1,8 +1,10 @@
 """One credential, its provider and its store, all in this process, on a clock that we turn."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 from rotator.clock import Clock
@@ -55,8 +57,16 @@ class Scenario:
     credential: Mapping[str, Any]
     seeds: Callable[[Any], Mapping[str, str]]
     """The fake -> name and value of each seed."""
+    consumer_call: tuple[str, str]
+    """Method and path of a call that any consumer makes."""
     horizon: timedelta
     schedule: Schedule = field(default_factory=Schedule)
+
+
+@cache
+def _ledger() -> SqlLedger:
+    """One for all worlds of a process, emptied for each: its statements are compiled once."""
+    return SqlLedger.in_memory()
 
 
 class World:
@@ -70,16 +80,14 @@ class World:
         self.fake: Any = scenario.fake(self.clock.now)
         self.aws = SecretsManager(self.clock.now, self.clock.monotonic)
         self.client = client_for(self.aws)
-        self.ledger = SqlLedger.in_memory()
+        self.ledger = _ledger()
         self.values = dict(scenario.seeds(self.fake))
         self.credential = self._credential()
+        self.ledger.forget(self.credential.qualified)
         self.ledger.enrol({scenario.provider: [self.credential.qualified]}, self.clock.now())
         self.events: list[Event] = []
         self.effects = effects or Effects()
         self.tools = self.worker("first", self.effects)
-
-    def close(self) -> None:
-        self.ledger.close()
 
     def _credential(self) -> Credential:
         scenario = self.scenario
@@ -111,9 +119,9 @@ class World:
         )
         door = InProcessDoor({self.scenario.origin: self.fake}, self.clock)
         return Tools(
-            ledger=Counted(ledger, "ledger", effects),  # type: ignore[arg-type]
-            store=Counted(store, "store", effects),  # type: ignore[arg-type]
-            door=Counted(door, "provider", effects),  # type: ignore[arg-type]
+            ledger=Counted(ledger, "ledger", effects),
+            store=Counted(store, "store", effects),
+            door=Counted(door, "provider", effects),
             seeds=seeds,
             sealing=Sealer(self.keys),
             fingerprints=Fingerprints(self.keys),
@@ -151,6 +159,14 @@ class World:
 
     def kept(self) -> Mapping[str, str]:
         return self._fields(Shelf.KEYRING)
+
+    def generations(self) -> list[list[int]]:
+        """Of each secret's versions, in the order in which they were made."""
+        return [
+            [int(json.loads(made.value.string or "{}")["generation"]) for made in secret.versions.values()]
+            for spec in self.credential.secrets.values()
+            if (secret := self.aws.secret(spec.name))
+        ]
 
     def _fields(self, shelf: Shelf) -> Mapping[str, str]:
         spec = self.credential.secrets[shelf]

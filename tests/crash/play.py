@@ -1,0 +1,103 @@
+"""Plays a scenario with one kill, and says what came of it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+
+from rotator.model import State
+from tests.crash.doors import Effects, Killed
+from tests.crash.needs_a_person import NEEDS_A_PERSON, Gap
+from tests.crash.world import Scenario, World
+
+AFTERWARDS = timedelta(hours=2)
+"""Longer than any settle time and any back-off that a kill leads to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A scenario that was played to its end."""
+
+    effects: tuple[str, ...]
+    """Of the first worker, named; writes of an intent and requests with their grant."""
+    killed: str
+    """`before` or `after` and the effect, empty where nobody was killed."""
+    broken: tuple[str, ...]
+    """The invariants that do not hold."""
+    needs_a_person: bool
+
+
+def play(scenario: Scenario, kill_at: tuple[int, str] | None = None) -> Ended:
+    """Run until the horizon; a killed worker is followed by a new one."""
+    world = World(scenario, Effects(kill_at=kill_at))
+    until = world.clock.at + scenario.horizon
+    killed = ""
+    try:
+        world.run(until)
+    except Killed as death:
+        killed = str(death)
+        world.restart()
+        world.run(until + AFTERWARDS)
+    return Ended(
+        effects=tuple(world.effects.names),
+        killed=killed,
+        broken=tuple(broken_promises(world)),
+        needs_a_person=world.row.state is State.NEEDS_A_PERSON,
+    )
+
+
+def broken_promises(world: World) -> list[str]:
+    """Promise by promise, by the provider's own books where it keeps some."""
+    broken = []
+    if world.fake.counts["presented_twice"]:
+        broken.append("a spent token was presented again")
+    record = world.ledger.look(world.credential.qualified)
+    assert record is not None
+    if record.row.state is State.NEEDS_A_PERSON:
+        return broken
+    if record.row.state is not State.FRESH:
+        broken.append(f"it did not come home: {record.row.state}, {record.row.text}")
+    if record.seals or record.open_intents:
+        broken.append("an answer or a request was left behind")
+    if not _works(world):
+        broken.append("consumers hold a dead token")
+    if any(later < earlier for made in world.generations() for earlier, later in pairwise(made)):
+        broken.append("an older generation replaced a newer one")
+    return broken
+
+
+def _works(world: World) -> bool:
+    """Call the provider with what consumers read."""
+    value = world.published()
+    if not value:
+        return False
+    headers = {
+        value["header_name"].lower(): value["header_value"],
+        "content-type": "application/json",
+    }
+    method, path = world.scenario.consumer_call
+    return bool(world.fake.handle(method, path, headers, b"").status == 200)
+
+
+def lost(scenario: Scenario, effects: tuple[str, ...], kill_at: tuple[int, str]) -> bool:
+    """Whether the table says that this kill needs a person."""
+    number, when = kill_at
+    for (name, grant), gap in NEEDS_A_PERSON.items():
+        if name == scenario.name and _within(gap, grant, effects, number, when):
+            return True
+    return False
+
+
+def _within(gap: Gap, grant: str, effects: tuple[str, ...], number: int, when: str) -> bool:
+    """Whether the kill falls between the gap's opening and its closing around one request."""
+    moments = [(n, w) for n in range(1, len(effects) + 1) for w in ("before", "after")]
+    here = moments.index((number, when))
+    opened = None
+    for index, (n, w) in enumerate(moments):
+        name = f"{w} {effects[n - 1]}"
+        if name == f"{gap.opens} [{grant}]":
+            opened = index
+        if opened is not None and name == gap.closes:
+            if opened <= here <= index:
+                return True
+            opened = None
+    return False
