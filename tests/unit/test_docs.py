@@ -11,7 +11,7 @@ JOBS = docs.ROOT / "jobs"
 SETTINGS = load_settings({"HOME": "/home/ada"})
 ON = {
     "ALATION_BASE_URL": "https://acme.alationcloud.com",
-    "ALBATO_PARTNER_NAME": "acme",
+    "ALBATO_BASE_URL": "https://api.albato.com",
     "AMINO_BASE_URL": "https://tv.example.com",
     "OAUTH2_TOKEN_URL": "https://auth.example.com/oauth/token",
 }
