@@ -47,6 +47,11 @@ class Effects:
             return f"{name} [{grant}]"
         return name
 
+    def wake(self) -> None:
+        """The worker was only frozen: it does what it was about to do."""
+        assert self.stopped is not None
+        self.stopped()
+
     def _die_if(self, here: tuple[int, str], name: str) -> None:
         if self.kill_at == here:
             self.died = f"{here[1]} {name}"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from itertools import pairwise
 
 from rotator.model import State
@@ -13,6 +14,15 @@ AFTERWARDS = timedelta(hours=2)
 """Longer than any settle time and any back-off that a kill leads to."""
 
 
+class Invariant(StrEnum):
+    """What has to hold however a worker dies."""
+
+    HOME = "the credential comes home"
+    ONCE = "no spent token is presented again"
+    NEWER = "no older generation replaces a newer one"
+    PATIENT = "a provider in trouble is asked a bounded number of times"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """A scenario that was played to its end."""
@@ -21,7 +31,7 @@ class Ended:
     """Of the first worker, named; writes of an intent and requests with their grant."""
     killed: str
     """`before` or `after` and the effect, empty where nobody was killed."""
-    broken: tuple[str, ...]
+    broken: frozenset[Invariant]
     """The invariants that do not hold."""
     needs_a_person: bool
 
@@ -40,29 +50,29 @@ def play(scenario: Scenario, kill_at: tuple[int, str] | None = None) -> Ended:
     return Ended(
         effects=tuple(world.effects.names),
         killed=killed,
-        broken=tuple(broken_promises(world)),
+        broken=frozenset(promises(world)),
         needs_a_person=world.row.state is State.NEEDS_A_PERSON,
     )
 
 
-def broken_promises(world: World) -> list[str]:
-    """Promise by promise, by the provider's own books where it keeps some."""
-    broken = []
+def promises(world: World) -> set[Invariant]:
+    """Those that do not hold, by the provider's and the store's own books."""
+    broken = set()
     if world.fake.counts["presented_twice"]:
-        broken.append("a spent token was presented again")
+        broken.add(Invariant.ONCE)
+    if any(later < earlier for made in world.generations() for earlier, later in pairwise(made)):
+        broken.add(Invariant.NEWER)
+    if world.row.state is not State.NEEDS_A_PERSON and not _is_home(world):
+        broken.add(Invariant.HOME)
+    return broken
+
+
+def _is_home(world: World) -> bool:
+    """At rest, nothing left behind, and consumers hold a token that works."""
     record = world.ledger.look(world.credential.qualified)
     assert record is not None
-    if record.row.state is State.NEEDS_A_PERSON:
-        return broken
-    if record.row.state is not State.FRESH:
-        broken.append(f"it did not come home: {record.row.state}, {record.row.text}")
-    if record.seals or record.open_intents:
-        broken.append("an answer or a request was left behind")
-    if not _works(world):
-        broken.append("consumers hold a dead token")
-    if any(later < earlier for made in world.generations() for earlier, later in pairwise(made)):
-        broken.append("an older generation replaced a newer one")
-    return broken
+    left = record.seals or record.open_intents
+    return record.row.state is State.FRESH and not left and _works(world)
 
 
 def _works(world: World) -> bool:

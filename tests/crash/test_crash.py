@@ -16,7 +16,7 @@ _BY_NAME = pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenari
 def test_an_uninterrupted_run_keeps_every_promise(scenario: Scenario) -> None:
     ended = play(scenario)
 
-    assert ended.broken == ()
+    assert ended.broken == frozenset()
     assert not ended.needs_a_person
     assert ended.killed == ""
 

@@ -163,7 +163,10 @@ class World:
     def generations(self) -> list[list[int]]:
         """Of each secret's versions, in the order in which they were made."""
         return [
-            [int(json.loads(made.value.string or "{}")["generation"]) for made in secret.versions.values()]
+            [
+                int(json.loads(made.value.string or "{}")["generation"])
+                for made in secret.versions.values()
+            ]
             for spec in self.credential.secrets.values()
             if (secret := self.aws.secret(spec.name))
         ]
