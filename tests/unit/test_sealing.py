@@ -170,7 +170,7 @@ def test_an_orchestrator_may_hand_over_roots_file_through_its_group(
         b"rotator-key-1:not base64!\n",
         b"rotator-key-2:" + base64.b64encode(bytes(32)),
         base64.b64encode(bytes(32)),
-        os.urandom(64),
+        bytes(range(128, 192)),
     ],
 )
 def test_a_file_without_a_key_is_refused(key_file: Path, content: bytes) -> None:
