@@ -1,0 +1,1 @@
+"""What brings due credentials to `rotation.rotate`, and keeps doing it."""

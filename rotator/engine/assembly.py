@@ -1,0 +1,152 @@
+"""Where everything is put together: settings in, working parts out. Nothing else builds them.
+
+Each part is imported when it is built, so that a verb pays for what it uses alone.
+"""
+# ruff: noqa: PLC0415 - `rotator health` answers before boto3, httpx and alembic are even loaded
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rotator.clock import Clock
+from rotator.settings import Settings, variable
+
+if TYPE_CHECKING:
+    from rotator.errors import Mistake
+    from rotator.jobs import Job, JobBook
+    from rotator.ledger.lockfile import WorkerLock
+    from rotator.ledger.sql import SqlLedger
+    from rotator.rotation.tools import Tools
+    from rotator.store.secrets_manager import SecretsManagerStore
+
+_SEND_WITHIN = timedelta(seconds=10)
+
+
+def clock_of(settings: Settings) -> Clock:
+    return Clock(settings.clock_factor, settings.clock_epoch)
+
+
+def ledger_path(settings: Settings) -> Path:
+    return settings.state_dir / "ledger.db"
+
+
+def worker_lock(settings: Settings) -> "WorkerLock":
+    """Held by whoever rotates with this ledger."""
+    from rotator.ledger.lockfile import WorkerLock
+
+    return WorkerLock(settings.state_dir / "worker.lock")
+
+
+def owner_name() -> str:
+    """This process, as leases and logs name it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@contextmanager
+def open_ledger(settings: Settings, *, create: bool = True) -> "Iterator[SqlLedger]":
+    """The ledger, closed at the end. LedgerError where it is not there and `create` is off."""
+    from rotator.ledger.sql import MAX_LEASE, SqlLedger
+
+    longest = clock_of(settings).stretch(MAX_LEASE)
+    ledger = SqlLedger.open(ledger_path(settings), create=create, max_lease=longest)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def open_store(settings: Settings) -> "Iterator[SecretsManagerStore]":
+    """Secrets Manager, as AWS's own variables and files describe it."""
+    from rotator.store.secrets_manager import SecretsManagerStore
+
+    store = SecretsManagerStore(
+        clock_of(settings),
+        prefix=settings.secret_prefix,
+        writes_per_second=settings.write_budget,
+        threads=settings.threads,
+        put_timeout=settings.put_timeout,
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def open_tools(
+    settings: Settings,
+    environ: Mapping[str, str],
+    owner: str = "",
+    *,
+    ledger: "SqlLedger | None" = None,
+) -> "Iterator[Tools]":
+    """All that a rotation works with, closed at the end, but for a `ledger` that was given.
+
+    Raises LedgerError, or SealError where the key file is not this ledger's.
+    """
+    from rotator import __version__
+    from rotator.ledger.sealing import unlock
+    from rotator.providers.http import Door
+    from rotator.rotation.tools import Tools
+    from rotator.store.seeds import Seeds
+
+    clock = clock_of(settings)
+    with ExitStack() as opened:
+        ledger = ledger or opened.enter_context(open_ledger(settings))
+        sealer, fingerprints = unlock(ledger, settings.key_file, settings.state_dir)
+        store = opened.enter_context(open_store(settings))
+        door = Door(clock, settings.request_timeout)
+        opened.callback(door.close)
+        yield Tools(
+            ledger=ledger,
+            store=store,
+            door=door,
+            seeds=Seeds(environ, store.read_secret, settings.allows_file),
+            sealing=sealer,
+            fingerprints=fingerprints,
+            clock=clock,
+            owner=owner or owner_name(),
+            version=__version__,
+            request_timeout=settings.request_timeout,
+            send_within=min(_SEND_WITHIN, settings.request_timeout),
+            put_timeout=settings.put_timeout,
+        )
+
+
+def load_book(settings: Settings, environ: Mapping[str, str]) -> "JobBook":
+    """The job files as they are now, without chains where the ledger may be lost."""
+    from rotator.jobfile import load
+    from rotator.jobs import JobBook
+    from rotator.ledger.lockfile import is_ephemeral
+
+    book = load(settings.jobs_dir, settings, environ)
+    if settings.allow_ephemeral_state or not is_ephemeral(settings.state_dir):
+        return book
+    chains = [job for job in book.jobs if _is_chain(job)]
+    mistakes = sorted([*book.mistakes, *(_at_risk(job, settings) for job in chains)])
+    return JobBook(tuple(job for job in book.jobs if job not in chains), tuple(mistakes))
+
+
+def _is_chain(job: "Job") -> bool:
+    return any(credential.provider.is_chain for credential in job.credentials)
+
+
+def _at_risk(job: "Job", settings: Settings) -> "Mistake":
+    from rotator.errors import Mistake
+    from rotator.ledger.lockfile import filesystem
+
+    kind = filesystem(settings.state_dir)
+    text = (
+        f"the ledger lies on {kind}, which may not outlive the worker; an answer that is lost with"
+        " it holds the only refresh token of its chain, and a person must make a new one"
+    )
+    remedy = (
+        f"Put {variable('state_dir')} on a local disk that stays, or set"
+        f" {variable('allow_ephemeral_state')}=true to accept that"
+    )
+    return Mistake(job.file, 1, "", text, remedy)
