@@ -149,4 +149,4 @@ def _at_risk(job: "Job", settings: Settings) -> "Mistake":
         f"Put {variable('state_dir')} on a local disk that stays, or set"
         f" {variable('allow_ephemeral_state')}=true to accept that"
     )
-    return Mistake(job.file, 1, "", text, remedy)
+    return Mistake(job.file, 1, "provider", text, remedy)

@@ -1,0 +1,147 @@
+"""What the worker writes about itself: one line a step, for people or as JSON.
+
+Nothing in a line comes from a token, a seed or an answer: events carry names, enums and our own
+errors' words. What libraries log goes the same way out, and only from warnings up.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from rotator.ledger.base import Rest, Stepped
+from rotator.model import State
+from rotator.rotation.walk import Event
+from rotator.settings import Settings
+
+_FLOORS = ("alembic", "apscheduler", "boto3", "botocore", "httpcore", "httpx", "urllib3")
+_SILENT = ("apprise",)
+"""It names addresses in its messages; alerts.py says in its own words what failed."""
+_GRAVE = frozenset({State.NEEDS_A_PERSON, State.EXPIRED, State.LATE})
+
+
+def set_up(settings: Settings, out: TextIO | None = None) -> None:
+    """Route structlog and the standard library's loggers to one stream, stderr by default."""
+    out = out or sys.stderr
+    handler = logging.StreamHandler(out)
+    before: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _traceback,
+    ]
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*before, _logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _renderer(settings, out),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *before,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    _hold_down()
+
+
+def _renderer(settings: Settings, out: TextIO) -> Processor:
+    if settings.log_format == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.dev.ConsoleRenderer(colors=out.isatty())
+
+
+def _logger_name(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord | None = event.get("_record")
+    return event if record is None else {"logger": record.name, **event}
+
+
+def _traceback(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Class and place of an exception, never its message: that may quote what was handled."""
+    given = event.pop("exc_info", None)
+    error = given[1] if isinstance(given, tuple) else given
+    if not isinstance(error, BaseException):
+        return event
+    return {**event, "error": type(error).__name__, "where": where(error)}
+
+
+def where(error: BaseException) -> str:
+    """The innermost frames, the last first: `walk.py:88 rotate < local.py:40 _run`."""
+    frames = reversed(extract_tb(error.__traceback__)[-6:])
+    return " < ".join(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in frames)
+
+
+def _hold_down() -> None:
+    for name in _FLOORS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def logger() -> Any:
+    """Events by keyword: `log.info("reloaded", jobs=3)`."""
+    return structlog.stdlib.get_logger("rotator")
+
+
+def observer(log: Any) -> Callable[[Event], None]:
+    """What a walk tells, as lines."""
+
+    def told(event: Event) -> None:
+        if event.stepped is not None:
+            _step(log, event, event.stepped)
+        if event.rest is not None:
+            _rest(log, event, event.rest)
+
+    return told
+
+
+def _step(log: Any, event: Event, stepped: Stepped) -> None:
+    write = log.info if stepped.outcome == "ok" else log.warning
+    write(
+        str(stepped.step),
+        **_whose(event),
+        step=stepped.seq,
+        reason=str(stepped.reason),
+        outcome=stepped.outcome,
+        cause=stepped.cause,
+        duration_ms=round(stepped.duration.total_seconds() * 1000, 1),
+        **_text(stepped.text),
+    )
+
+
+def _rest(log: Any, event: Event, rest: Rest) -> None:
+    """At debug while nothing changes; whatever a person should see stands out."""
+    changed = event.was is not rest.state
+    write = log.debug if not changed else log.warning if rest.state in _GRAVE else log.info
+    write(
+        "rest",
+        **_whose(event),
+        state=str(rest.state),
+        reason=str(rest.reason),
+        due_at=rest.due_at.isoformat(timespec="seconds"),
+        **({"was": str(event.was)} if changed and event.was else {}),
+        **_text(rest.text),
+    )
+
+
+def _whose(event: Event) -> dict[str, str]:
+    job = event.credential.partition("/")[0]
+    return {"job": job, "credential": event.credential, "run": event.run}
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"text": text} if text else {}
