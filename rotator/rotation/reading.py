@@ -235,6 +235,9 @@ def _patience(context: _Context, access: Token | None, *, same: bool) -> list[Ch
             reason=Reason.DUE_ON_ARRIVAL, text=text,
         )  # fmt: skip
         return [again, *met]
+    published = context.sight.record.row.records.get(Shelf.TOKEN)
+    if published is not None and published.generation > context.seal.intent.generation:
+        return []  # it came late, and its grant has worked since
     newest = Newest(issued_at=access.issued_at, expires_at=access.expires_at, generation=0)
     renewal = due(context.credential, ACCESS_TOKEN, newest)
     dead = access.expires_at is not None and access.expires_at <= now

@@ -10,7 +10,7 @@ from tests.crash.doors import Effects, Killed
 from tests.crash.needs_a_person import NEEDS_A_PERSON, Gap
 from tests.crash.world import Scenario, World
 
-AFTERWARDS = timedelta(hours=2)
+AFTERWARDS = timedelta(minutes=12)
 """Longer than any settle time and any back-off that a kill leads to."""
 
 

@@ -83,5 +83,5 @@ def throttled_for_an_hour(name: str) -> set[Invariant]:
     world.run(world.clock.at + OUTAGE)
     asked = world.effects.names.count("provider.send [refresh_token]")
     world.fake.heal()
-    world.run(world.clock.at + AFTERWARDS)
+    world.run(world.clock.at + OUTAGE)
     return promises(world) | ({Invariant.PATIENT} if asked > MOST_REQUESTS else set())
