@@ -1,0 +1,117 @@
+"""All verbs, and what becomes of their errors: one line with the remedy, and an exit code."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from traceback import extract_tb
+from typing import Annotated, Any
+
+import typer
+
+from rotator import __version__
+from rotator.cli import (
+    changing,
+    checking,
+    explaining,
+    living,
+    rotating,
+    seeding,
+    showing,
+    switching,
+    telling,
+)
+from rotator.cli.exits import Exit, epilogue, exit_for
+from rotator.errors import RotatorError
+
+_DEBUG = "ROTATOR_DEBUG"
+
+app = typer.Typer(
+    name="rotator",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+    epilog=epilogue(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rotator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")
+    ] = False,
+) -> None:
+    """Keep other services' API tokens alive, and publish them to AWS Secrets Manager."""
+
+
+def told(verb: Callable[..., Any]) -> Callable[..., None]:
+    """The verb with its errors told in one line; what it returns is the exit code."""
+
+    @wraps(verb)
+    def safely(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = verb(*args, **kwargs)
+        except (typer.Exit, typer.Abort):
+            raise
+        except BrokenPipeError:
+            _hang_up()
+            code = Exit.FAILED
+        except Exception as error:
+            if os.environ.get(_DEBUG):
+                raise
+            code = _tell(error)
+        if code:
+            raise typer.Exit(int(code))
+
+    return safely
+
+
+def _tell(error: Exception) -> Exit:
+    from rotator.cli import out
+
+    if isinstance(error, RotatorError):
+        out.warn(f"rotator: {error}")
+        return exit_for(error)
+    where = extract_tb(error.__traceback__)[-1]
+    out.warn(
+        f"rotator: something broke inside: {type(error).__name__} in {Path(where.filename).name}"
+        f" line {where.lineno} ({_DEBUG}=1 shows the traceback; please report it)"
+    )
+    return Exit.FAILED
+
+
+def _hang_up() -> None:
+    """Whoever read us is gone (`| head`): the interpreter must not write to them at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_WATCH, _ACT, _KEEP, _BEGIN = "Watch", "Act", "Run", "Begin"
+_VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    (_WATCH, showing.status),
+    (_WATCH, explaining.explain),
+    (_WATCH, showing.history),
+    (_WATCH, checking.check),
+    (_WATCH, living.health),
+    (_WATCH, telling.token),
+    (_ACT, rotating.rotate),
+    (_ACT, seeding.seed),
+    (_ACT, seeding.adopt),
+    (_ACT, switching.pause),
+    (_ACT, switching.resume),
+    (_ACT, changing.forget),
+    (_KEEP, living.worker),
+    (_KEEP, living.migrate),
+    (_BEGIN, changing.init),
+    (_BEGIN, living.demo),
+)
+for _panel, _verb in _VERBS:
+    app.command(rich_help_panel=_panel)(told(_verb))

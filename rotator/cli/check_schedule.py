@@ -1,0 +1,120 @@
+"""What `check` says of lifespans against the schedule, and of what no software can close."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from rotator.cli.checking import NOTE, OK, WARNING, Finding
+from rotator.cli.out import rough
+from rotator.clock import Clock
+from rotator.jobs import Credential
+from rotator.ledger.base import OnRecord, Row
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
+from rotator.policy import SHORT_LIFE, GaveWay, Renewal, fits, renewal
+from rotator.providers.base import Grant
+from rotator.providers.registry import plugins
+from rotator.rotation.wants import terms
+
+_SHELVES = {ACCESS_TOKEN: Shelf.TOKEN, REFRESH_TOKEN: Shelf.KEYRING}
+_TOLERANCE = 0.05
+"""A lifespan that differs by less from what was expected is the same."""
+
+
+def schedule(credential: Credential, row: Row | None, clock: Clock) -> Iterator[Finding]:
+    """Each token's lifespan, observed or expected, against what the job asks."""
+    for name, shelf in _SHELVES.items():
+        if shelf not in credential.secrets:
+            continue
+        record = row.records.get(shelf) if row else None
+        observed, expected = _observed(record), _expected(credential, name)
+        lifespan = observed or expected
+        if lifespan is None:
+            yield _unknown(credential, name, record)
+            continue
+        if observed and expected and abs(observed - expected) > expected * _TOLERANCE:
+            text = f"lives {rough(observed)}, and {rough(expected)} was expected"
+            yield Finding(WARNING, credential.qualified, name, text)
+        yield _fitting(credential, name, lifespan, clock)
+
+
+def _observed(record: OnRecord | None) -> timedelta | None:
+    if record is None or record.issued_at is None or record.expires_at is None:
+        return None
+    return record.expires_at - record.issued_at
+
+
+def _expected(credential: Credential, name: str) -> timedelta | None:
+    """The job's word, or else the vendor's."""
+    stated = credential.schedule.token(name).lifespan
+    return stated or plugins()[credential.provider.name].lifespans.get(name)
+
+
+def _unknown(credential: Credential, name: str, record: OnRecord | None) -> Finding:
+    if record is None:
+        return Finding(NOTE, credential.qualified, name, "its lifespan shows with the first one")
+    remedy = f"write lifespan under [schedule.{name}]"
+    if name == REFRESH_TOKEN:
+        remedy += f", or `rotator seed {credential.qualified} --expires-at`"
+    return Finding(WARNING, credential.qualified, name, f"nobody tells when it dies; {remedy}")
+
+
+def _fitting(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Finding:
+    about, asked = credential.qualified, credential.schedule
+    if name == ACCESS_TOKEN and not fits(lifespan, asked.consumer_max_staleness):
+        text = f"lives {rough(lifespan)}, too short for consumers that look every "
+        return Finding(WARNING, about, name, text + rough(asked.consumer_max_staleness))
+    found = _example(credential, name, lifespan, clock)
+    if found.gave_way is not GaveWay.NOTHING:
+        text = f"{found.gave_way}: survives {rough(found.survives)} of {rough(asked.survive)}"
+        return Finding(WARNING, about, name, text)
+    text = f"lives {rough(lifespan)}, survives an outage of {rough(found.survives)}"
+    return Finding(OK, about, name, text)
+
+
+def _example(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Renewal:
+    """As if it were issued now."""
+    now = clock.now()
+    asked = terms(credential.schedule, name, now, now + lifespan)
+    return renewal(now, now + lifespan, asked, f"{credential.qualified} {name}")
+
+
+# --- what software cannot close -----------------------------------------------------------------
+
+
+def gaps(credential: Credential) -> Iterator[Finding]:
+    """Said plainly, for each credential that has them: (a) to (c) of the README's limits."""
+    about, grants = credential.qualified, credential.provider.grants
+    if any(grant.spends and not grant.replay for grant in grants) and not _comes_back(credential):
+        yield Finding(NOTE, about, "limit", _lost_answer(credential))
+    if credential.provider.is_chain:
+        text = (
+            "a ledger restored from a copy, or a machine frozen for minutes while sending, may"
+            " spend a refresh token twice: `rotator adopt` after every restore"
+        )
+        yield Finding(NOTE, about, "limit", text)
+    if any(ACCESS_TOKEN in grant.kills for grant in grants):
+        text = "a renewal may end the old token at once: consumers must read anew on a 401 or 403"
+        yield Finding(NOTE, about, "limit", text)
+
+
+def _comes_back(credential: Credential) -> bool:
+    """Whether seeds alone lead to a token, without the chain."""
+    return any(_from_seeds(credential, grant) for grant in credential.provider.grants)
+
+
+def _from_seeds(credential: Credential, grant: Grant) -> bool:
+    wanted = {ACCESS_TOKEN, REFRESH_TOKEN}
+    from_seeds = grant.needs <= credential.seeds.keys() and REFRESH_TOKEN not in grant.needs
+    return from_seeds and bool(grant.yields & wanted)
+
+
+def _lost_answer(credential: Credential) -> str:
+    text = (
+        "should an answer with a new refresh token be lost, only a person can make another"
+        f" (`rotator seed {credential.qualified}`)"
+    )
+    lifespan = _expected(credential, REFRESH_TOKEN)
+    if lifespan is None or lifespan < timedelta(days=1):
+        return text
+    share = lifespan / 2 if lifespan <= SHORT_LIFE else lifespan * 2 / 3
+    left = lifespan - share
+    return f"{text}; renewed by day {share.days} of {lifespan.days}, which leaves {left.days} days"

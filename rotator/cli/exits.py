@@ -1,0 +1,67 @@
+"""Exit codes, one table for all verbs, and which error ends with which."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from rotator import errors
+
+
+class Exit(IntEnum):
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    WRONG = 3
+    PERSON = 4
+    BUSY = 5
+
+
+MEANINGS: Mapping[Exit, str] = {
+    Exit.DONE: "done",
+    Exit.FAILED: "something failed, and was told; trying again may help",
+    Exit.USAGE: "the command was wrong: an unknown verb, option or name",
+    Exit.WRONG: "job files, seeds or settings are wrong: `rotator check`",
+    Exit.PERSON: "a credential needs a person: `rotator explain NAME`",
+    Exit.BUSY: "another process holds the ledger or the credential",
+}
+STATUS_MEANINGS: Mapping[int, str] = {
+    0: "every credential is fresh, due, rotating or paused",
+    1: "one is late or backing off",
+    2: "one is expired or needs a person",
+}
+"""Of `status --exit-code`, which has a scale of its own, as monitoring knows it."""
+
+
+class UnknownName(errors.RotatorError):
+    """No credential of that name; the remedy names the nearest."""
+
+
+class BadUsage(errors.RotatorError):
+    """What was asked for makes no sense for this credential."""
+
+
+class PersonNeeded(errors.RotatorError):
+    """Only a person can go on."""
+
+
+_BY_ERROR: Mapping[type[Exception], Exit] = {
+    UnknownName: Exit.USAGE,
+    BadUsage: Exit.USAGE,
+    PersonNeeded: Exit.PERSON,
+    errors.BadSettings: Exit.WRONG,
+    errors.BadJobs: Exit.WRONG,
+    errors.SeedMissing: Exit.WRONG,
+    errors.LedgerBusy: Exit.BUSY,
+    errors.LeaseLost: Exit.BUSY,
+}
+
+
+def exit_for(error: Exception) -> Exit:
+    """The exit code of the nearest class that has one."""
+    found = (_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR)
+    return next(found, Exit.FAILED)
+
+
+def epilogue() -> str:
+    """The table as the help shows it, a line each."""
+    lines = [f"{code.value}  {text}" for code, text in MEANINGS.items()]
+    return "\n\n".join(["Exit codes", *lines])

@@ -1,0 +1,61 @@
+"""`rotator worker`, `health`, `migrate` and `demo`."""
+
+from typing import Annotated
+
+import typer
+
+from rotator.cli import options, out
+
+
+def worker(
+    standby: Annotated[
+        bool, typer.Option(help="While another worker holds the ledger: wait for it, or give up.")
+    ] = True,
+) -> int:
+    """Keep the tokens alive until told to stop.
+
+    SIGTERM ends it once what is in flight is done, SIGHUP has it read the job files anew.
+    """
+    from rotator.cli.opening import House
+    from rotator.engine import run
+
+    house = House.open()
+    return run.main(house.settings, house.environ, standby=standby)
+
+
+def health(as_json: options.Json = False) -> int:
+    """Say whether a worker is alive and keeps up: the last sweep, and the oldest credential due.
+
+    No network, and quick enough for a supervisor to ask every few seconds.
+    """
+    from rotator.cli.health import ask
+
+    return ask(as_json=as_json)
+
+
+def migrate(as_json: options.Json = False) -> None:
+    """Bring the ledger to this rotator's schema, after copying it. A worker's start does it too."""
+    from rotator.cli.opening import House
+    from rotator.ledger import migrations
+
+    house = House.open()
+    with house.lock().take():
+        copy = migrations.migrate(house.ledger_path)
+    if as_json:
+        out.say_json({"schema": migrations.HEAD, "copy": str(copy) if copy else None})
+    elif copy:
+        out.say(f"migrated to schema {migrations.HEAD}; the copy from before is {copy}")
+    else:
+        out.say(f"nothing to do: the ledger has schema {migrations.HEAD}, or is yet to be made")
+
+
+def demo(
+    seconds: Annotated[int, typer.Option(min=0, help="How long; 0: until Ctrl-C.")] = 60,
+) -> int:
+    """Watch it work: sandbox providers and AWS on this machine, a clock that runs an hour a second.
+
+    Needs no account and no network, and leaves nothing behind.
+    """
+    from rotator.sandbox.demo import demo as show
+
+    return show(seconds)

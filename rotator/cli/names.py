@@ -1,0 +1,69 @@
+"""Which credentials a person means: `job`, `job/credential`, or a glob over either."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from rotator.cli.exits import BadUsage, UnknownName
+
+if TYPE_CHECKING:
+    from rotator.jobs import JobBook
+
+
+def matching(
+    patterns: Sequence[str], known: Iterable[str], book: "JobBook | None" = None
+) -> list[str]:
+    """Every known name that a pattern fits, each once, in order. Raises UnknownName."""
+    there = sorted(set(known))
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        fitting = [name for name in there if _fits(name, pattern)]
+        if not fitting:
+            raise _unknown(pattern, there, book)
+        found |= dict.fromkeys(fitting)
+    return list(found)
+
+
+def one(name: str, known: Iterable[str], book: "JobBook | None" = None) -> str:
+    """The one credential that is meant; a job of one credential stands for it."""
+    found = matching([name], known, book)
+    if len(found) > 1:
+        raise BadUsage(f"{name} is {len(found)} credentials", remedy=f"one of {_listed(found)}")
+    return found[0]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    job = name.partition("/")[0]
+    return pattern in (name, job) or fnmatchcase(name if "/" in pattern else job, pattern)
+
+
+def _unknown(pattern: str, there: Sequence[str], book: "JobBook | None") -> UnknownName:
+    remedy = _why_absent(pattern, book) or _nearest(pattern, there)
+    return UnknownName(f"there is no credential {pattern}", remedy=remedy)
+
+
+def _why_absent(pattern: str, book: "JobBook | None") -> str:
+    """A job that is off or broken is not there, but it is not unknown either."""
+    job = pattern.partition("/")[0]
+    for each in book.jobs if book else ():
+        if each.name == job and each.off:
+            return f"the job is off until {each.off} is set"
+    wrong = {mistake.file for mistake in book.mistakes} if book else set()
+    if any(file.endswith(f"/{job}.toml") or file == f"{job}.toml" for file in wrong):
+        return "its job file has mistakes: `rotator check`"
+    return ""
+
+
+def _nearest(pattern: str, there: Sequence[str]) -> str:
+    jobs = sorted({name.partition("/")[0] for name in there})
+    ending = [name for name in there if name.endswith(f"/{pattern}")]
+    near = ending or get_close_matches(pattern, [*there, *jobs], n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"there are {_listed(there)}" if there else "no job file gives any: `rotator init`"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more

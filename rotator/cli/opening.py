@@ -1,0 +1,139 @@
+"""What a verb works with, opened when it is needed and closed when the verb ends."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from rotator.clock import Clock
+from rotator.engine import assembly
+from rotator.errors import LeaseLost
+from rotator.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rotator.jobs import Credential, JobBook
+    from rotator.ledger.base import Ledger, Row
+    from rotator.ledger.lockfile import WorkerLock
+    from rotator.ledger.sql import SqlLedger
+    from rotator.rotation.tools import Tools
+    from rotator.store.secrets_manager import SecretsManagerStore
+
+DEBUG = "ROTATOR_DEBUG"
+"""Shows tracebacks. The command line's own: no setting of the worker's."""
+_LEASE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class House:
+    """The process's settings, and all that follows from them."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+
+    @classmethod
+    def open(cls) -> Self:
+        """Raises BadSettings."""
+        environ = {name: value for name, value in os.environ.items() if name != DEBUG}
+        return cls(load_settings(environ), environ)
+
+    @cached_property
+    def clock(self) -> Clock:
+        return assembly.clock_of(self.settings)
+
+    @cached_property
+    def book(self) -> "JobBook":
+        return assembly.load_book(self.settings, self.environ)
+
+    @property
+    def ledger_path(self) -> Path:
+        return assembly.ledger_path(self.settings)
+
+    # Which credentials.
+
+    def chosen(self, names: Sequence[str]) -> "list[Credential]":
+        """The credentials of job files that are meant."""
+        from rotator.cli.names import matching
+
+        credentials = self.book.credentials
+        return [credentials[name] for name in matching(names, credentials, self.book)]
+
+    def one(self, name: str) -> "Credential":
+        from rotator.cli.names import one
+
+        credentials = self.book.credentials
+        return credentials[one(name, credentials, self.book)]
+
+    def named(self, names: Sequence[str], ledger: "Ledger") -> list[str]:
+        """The credentials that the ledger knows and that are meant; a job file need not be left."""
+        from rotator.cli.names import matching
+
+        return matching(names, [row.credential for row in ledger.rows()], self.book)
+
+    # The ledger.
+
+    def ledger(self) -> "AbstractContextManager[SqlLedger]":
+        """The ledger that is there. Raises LedgerError where there is none yet."""
+        return assembly.open_ledger(self.settings, create=False)
+
+    def rows(self) -> "list[Row]":
+        """Of every credential; none where there is no ledger yet."""
+        if not self.ledger_path.exists():
+            return []
+        with self.ledger() as ledger:
+            return ledger.rows()
+
+    @contextmanager
+    def leased(self, name: str) -> "Iterator[Ledger | None]":
+        """The ledger while no walk of the credential is under way; None where it has no row."""
+        if not self.ledger_path.exists():
+            yield None
+            return
+        with self.ledger() as ledger:
+            if not ledger.rows([name]):
+                yield None
+                return
+            now = self.clock.now()
+            until = now + self.clock.stretch(_LEASE)
+            lease = ledger.take(name, assembly.owner_name(), now, until)
+            if lease is None:
+                raise LeaseLost(f"a walk of {name} is under way", remedy="try again in a minute")
+            try:
+                yield ledger
+            finally:
+                ledger.release(lease)
+
+    # The worker.
+
+    def lock(self) -> "WorkerLock":
+        return assembly.worker_lock(self.settings)
+
+    def worker_is_alive(self) -> bool:
+        """Whether a worker, or a command that rotates by itself, holds the ledger."""
+        if not self.settings.state_dir.is_dir():
+            return False
+        with self.lock() as lock:
+            return not lock.attempt()
+
+    def enrol(self, ledger: "Ledger") -> None:
+        """The rows of the job files, as a worker's start makes them."""
+        jobs = {job.name: [each.qualified for each in job.credentials] for job in self.book.jobs}
+        ledger.enrol(jobs, self.clock.now())
+
+    def enrol_if_alone(self, ledger: "Ledger") -> None:
+        """A worker that is alive has its own job files, and perhaps another environment."""
+        with self.lock() as lock:
+            if lock.attempt():
+                self.enrol(ledger)
+
+    # What reaches further.
+
+    def tools(self, ledger: "SqlLedger | None" = None) -> "AbstractContextManager[Tools]":
+        """All that a rotation works with; a ledger and its key are made where there are none."""
+        return assembly.open_tools(self.settings, self.environ, ledger=ledger)
+
+    def store(self) -> "AbstractContextManager[SecretsManagerStore]":
+        return assembly.open_store(self.settings)

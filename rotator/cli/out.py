@@ -1,0 +1,131 @@
+"""What people see, and what machines read: tables and sentences, or JSON with documented keys.
+
+Nothing here takes markup from what it prints, and what is no printable text is shown as a
+replacement: a reason typed by a person must not drive another's terminal.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from rotator.durations import display
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_COLOURS = {
+    "fresh": "green",
+    "ok": "green",
+    "rotated": "green",
+    "due": "cyan",
+    "rotating": "cyan",
+    "note": "cyan",
+    "paused": "dim",
+    "backing off": "yellow",
+    "late": "yellow",
+    "warning": "yellow",
+    "expired": "bold red",
+    "needs a person": "bold red",
+    "error": "bold red",
+}
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """For tables and progress; plain where nobody looks at a terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    wide = None if stream.isatty() else 240
+    return Console(file=stream, markup=False, highlight=False, emoji=False, width=wide)
+
+
+def clean(text: object) -> str:
+    """Without control characters; tabs go too, line breaks stay."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", str(text).replace("\t", " "))
+
+
+def say(*lines: object) -> None:
+    for line in lines:
+        print(clean(line))  # noqa: T201
+
+
+def warn(*lines: object) -> None:
+    for line in lines:
+        print(clean(line), file=sys.stderr)  # noqa: T201
+
+
+def say_json(found: object) -> None:
+    print(json.dumps(found, indent=2, default=_plain))  # noqa: T201
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table without rules; a state is coloured wherever it stands."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(*heads, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for row in rows:
+        cells = [clean(cell) for cell in row]
+        shown.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in cells))
+    to = console()
+    with to.capture() as captured:
+        to.print(shown)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201
+
+
+def instant(at: datetime | None) -> str:
+    """To the second, in UTC; "-" for none."""
+    return f"{at:%Y-%m-%d %H:%M:%S}Z" if at else "-"
+
+
+def both(at: datetime | None, now: datetime) -> str:
+    """Absolute and relative: "2026-11-23 02:14:00Z (in 9h)"."""
+    return f"{instant(at)} ({relative(at, now)})" if at else "-"
+
+
+def relative(at: datetime, now: datetime) -> str:
+    if abs(at - now) < timedelta(seconds=1):
+        return "now"
+    away = rough(abs(at - now))
+    return f"in {away}" if at >= now else f"{away} ago"
+
+
+def rough(length: timedelta) -> str:
+    """With two units at most: "13d4h", "9h12m", "40s"."""
+    seconds = int(length.total_seconds())
+    for size, below in ((86_400, 3_600), (3_600, 60)):
+        if seconds >= size:
+            seconds -= seconds % below
+            break
+    return display(timedelta(seconds=seconds))
+
+
+def short(name: str) -> str:
+    """The beginning of a fingerprint or an id, enough to tell two apart."""
+    return name[:8] if name else "-"
+
+
+def iso(at: datetime | None) -> str | None:
+    """As JSON has it: RFC 3339 in UTC with Z."""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+
+
+def seconds(length: timedelta | None) -> int | None:
+    return None if length is None else int(length.total_seconds())
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, timedelta):
+        return seconds(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)

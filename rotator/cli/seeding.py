@@ -1,0 +1,250 @@
+"""`rotator seed` and `rotator adopt`: what a person does to a chain."""
+
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rotator.cli import options
+from rotator.cli.exits import BadUsage, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rotator.cli.opening import House
+    from rotator.jobs import Credential
+    from rotator.model import Token
+    from rotator.providers.base import Verdict
+    from rotator.rotation.keyring import Taken
+    from rotator.rotation.tools import Tools
+
+_NEVER = "never"
+_EXPIRES = "When it dies, if the provider cannot tell: 2026-12-31, an instant with zone, or never."
+
+
+def seed(
+    name: options.Name,
+    expires_at: Annotated[str, typer.Option(metavar="WHEN", help=_EXPIRES)] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Inspect the token and say what would be done.")
+    ] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Give a credential a new refresh token, from a hidden prompt or from stdin.
+
+    The provider is asked about it first: a dead token is refused, a living one is kept with its
+    real dates. This is the way out of *needs a person*.
+    """
+    from rotator.cli.opening import House
+
+    given = _instant(expires_at) if expires_at and expires_at != _NEVER else None
+    house = House.open()
+    credential = house.one(name)
+    _refuse_chainless(credential)
+    with house.tools() as tools:
+        house.enrol_if_alone(tools.ledger)
+        token = _read(credential)
+        told = _seeded(tools, credential, token, given, expires_at, dry_run=dry_run)
+    return _report_seed(house, told, dry_run=dry_run, as_json=as_json)
+
+
+def _refuse_chainless(credential: "Credential") -> None:
+    from rotator.model import REFRESH_TOKEN
+
+    needs = {need for grant in credential.provider.grants for need in grant.needs}
+    if credential.keyring_secret is not None and REFRESH_TOKEN in needs:
+        return
+    where = "; ".join(f"{seed}: {ref}" for seed, ref in sorted(credential.seeds.items()))
+    raise BadUsage(
+        f"{credential.qualified} keeps no refresh token", remedy=f"its seeds are read from {where}"
+    )
+
+
+def _read(credential: "Credential") -> "Token":
+    """The token itself. Never from an argument: those are shown to every user of the machine."""
+    from rotator.model import Secret, Token
+
+    if sys.stdin.isatty():
+        text = str(typer.prompt(f"Refresh token of {credential.qualified}", hide_input=True))
+    else:
+        text = sys.stdin.readline(1 << 17)
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise BadUsage("no token was given", remedy="one line on stdin, or at the prompt")
+    return Token(value=Secret(text))
+
+
+def _instant(text: str) -> datetime:
+    """A date is the beginning of its day, in UTC."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadUsage("--expires-at is no date", remedy="2026-12-31, or never") from None
+    if len(text) == len("2026-12-31"):
+        return at.replace(tzinfo=UTC)
+    if at.tzinfo is None:
+        raise BadUsage("--expires-at has no time zone", remedy="end it with Z")
+    return at.astimezone(UTC)
+
+
+def _seeded(
+    tools: "Tools",
+    credential: "Credential",
+    token: "Token",
+    given: datetime | None,
+    asked: str,
+    *,
+    dry_run: bool,
+) -> dict[str, Any]:
+    from rotator.rotation.keyring import inspected
+    from rotator.rotation.keyring import seed as put
+
+    verdict = inspected(tools, credential, token)
+    dated = replace(token, expires_at=given)
+    if _must_ask(verdict) and not asked:
+        dated = replace(token, expires_at=_asked_expiry(credential, tools.clock.now()))
+    if dated.expires_at is not None and dated.expires_at <= tools.clock.now():
+        raise BadUsage("the token would be dead already", remedy="look at --expires-at")
+    found = {"credential": credential.qualified, **_verdict(verdict), "dry_run": dry_run}
+    if dry_run:
+        dies = getattr(verdict, "expires_at", None) or dated.expires_at
+        return {**found, "expires_at": dies, "generation": 0, "request": None}
+    taken = put(tools, credential, dated, verdict)
+    return {
+        **found,
+        "expires_at": taken.expires_at,
+        "generation": taken.generation,
+        "request": taken.manual_id,
+    }
+
+
+def _must_ask(verdict: "Verdict") -> bool:
+    from rotator.providers.base import Alive, Dead
+
+    return not isinstance(verdict, Dead) and not (isinstance(verdict, Alive) and verdict.expires_at)
+
+
+def _asked_expiry(credential: "Credential", now: datetime) -> datetime | None:
+    """Where nobody can tell, whoever made the token can; the job's own lifespan is proposed."""
+    from rotator.model import REFRESH_TOKEN
+
+    lifespan = credential.schedule.token(REFRESH_TOKEN).lifespan
+    proposed = f"{now + lifespan:%Y-%m-%d}" if lifespan else _NEVER
+    if not sys.stdin.isatty():
+        raise BadUsage(
+            "the provider does not tell when this token dies", remedy=f"--expires-at {proposed}"
+        )
+    said = str(typer.prompt("It does not tell when it dies. When?", default=proposed))
+    return None if said == _NEVER else _instant(said)
+
+
+def _verdict(verdict: "Verdict") -> dict[str, str]:
+    return {"inspection": type(verdict).__name__.lower(), "text": getattr(verdict, "text", "")}
+
+
+def _report_seed(house: "House", told: dict[str, Any], *, dry_run: bool, as_json: bool) -> int:
+    from rotator.cli import out
+
+    dead = told["inspection"] == "dead"
+    if as_json:
+        out.say_json({**told, "worker": house.worker_is_alive()})
+    else:
+        text = f" ({told['text']})" if told["text"] else ""
+        out.say(f"{told['credential']}: the provider says: {told['inspection']}{text}")
+        if not dead:
+            out.say(f"it dies {out.instant(told['expires_at']).replace('-', 'never', 1)}"
+                    if told["expires_at"] is None
+                    else f"it dies {out.both(told['expires_at'], house.clock.now())}")  # fmt: skip
+        if not dry_run:
+            out.say(f"kept as generation {told['generation']}", _onward(house, told["credential"]))
+    return Exit.FAILED if dead else Exit.DONE
+
+
+def _onward(house: "House", name: str) -> str:
+    if house.worker_is_alive():
+        return "the worker goes on from here: `rotator status`"
+    return f"no worker is alive: `rotator rotate {name}`, or start one"
+
+
+_RISK = """\
+Adopting makes this ledger the only one that may spend what these keyrings hold:
+  {names}
+Do it only if no other worker runs on them, here or elsewhere. Should one, both will spend the same
+refresh token, and providers answer that by ending the whole chain."""
+
+
+def adopt(
+    names: options.Names = None,
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+) -> int:
+    """Take over chains from another ledger, or after this one was restored from a copy.
+
+    Each keyring is written anew with this ledger's id and the next generation; a token that went
+    into a request without an answer is cleared if the provider says that it lives. Without names:
+    every chain.
+    """
+    from rotator.cli import out
+    from rotator.cli.opening import House
+
+    house = House.open()
+    chains = [each for each in house.chosen(names or ["*"]) if each.keyring_secret is not None]
+    if not chains:
+        raise BadUsage("none of them is a chain", remedy="only chains have keyrings to adopt")
+    if not yes:
+        out.warn(_RISK.format(names="\n  ".join(each.qualified for each in chains)))
+    options.confirmed("Adopt?", yes=yes)
+    with house.tools() as tools:
+        house.enrol_if_alone(tools.ledger)
+        told = _adopted(tools, chains)
+    if as_json:
+        out.say_json(told)
+    else:
+        out.say(*(f"{each['credential']}: {each['outcome']}{_why(each)}" for each in told))
+    return _adopt_code(told)
+
+
+def _adopted(tools: "Tools", chains: "Sequence[Credential]") -> list[dict[str, Any]]:
+    """One that fails stops no other."""
+    from rotator.errors import RotatorError
+    from rotator.rotation.keyring import adopt as take
+
+    told: list[dict[str, Any]] = []
+    for each in chains:
+        try:
+            told.append(_plain(each.qualified, take(tools, each)))
+        except RotatorError as error:
+            found = {"credential": each.qualified, "outcome": "failed", "text": str(error)}
+            told.append({**found, "inspection": None, "generation": 0})
+    return told
+
+
+def _plain(name: str, taken: "Taken | None") -> dict[str, Any]:
+    if taken is None:
+        text = "there is no keyring yet"
+        return {"credential": name, "outcome": "skipped", "text": text, "inspection": None,
+                "generation": 0}  # fmt: skip
+    dead = _verdict(taken.verdict)
+    texts = [f"the provider says: {dead['inspection']}"]
+    texts += ["it was another ledger's"] if taken.was_foreign else []
+    texts += ["a doubt about it is lifted"] if taken.lifted else []
+    return {
+        "credential": name,
+        "outcome": "needs a person" if dead["inspection"] == "dead" else "adopted",
+        "text": "; ".join(texts),
+        "inspection": dead["inspection"],
+        "generation": taken.generation,
+    }
+
+
+def _why(each: dict[str, Any]) -> str:
+    return f": {each['text']}" if each["text"] else ""
+
+
+def _adopt_code(told: list[dict[str, Any]]) -> int:
+    outcomes = {each["outcome"] for each in told}
+    if "needs a person" in outcomes:
+        return Exit.PERSON
+    return Exit.FAILED if "failed" in outcomes else Exit.DONE

@@ -1,0 +1,214 @@
+"""`rotator status` and `rotator history`: from the ledger alone, without any network."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rotator.cli import options
+from rotator.cli.exits import BadUsage, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from rotator.cli.opening import House
+    from rotator.ledger.base import Ledger, Line
+    from rotator.rotation.standing import Standing
+
+_MOST_LINES = 100_000
+
+
+def status(
+    names: options.Names = None,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="0 all well, 1 late or backing off, 2 expired or worse."),
+    ] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Show every credential: state, both deadlines, margin, next look.
+
+    MARGIN is how long consumers stay healthy if everything stopped now.
+    """
+    from rotator.cli import out
+    from rotator.cli.opening import House
+    from rotator.rotation.standing import gravest
+
+    house = House.open()
+    now = house.clock.now()
+    found = _standings(house, names, now)
+    if as_json:
+        out.say_json(_whole(house, found))
+    else:
+        _table(found, now)
+        _others(house)
+    return _code(gravest(each.state for each in found)) if exit_code else Exit.DONE
+
+
+def _standings(house: "House", names: "Sequence[str] | None", now: "datetime") -> "list[Standing]":
+    from rotator.cli.names import matching
+    from rotator.rotation.standing import standing
+
+    rows = {row.credential: row for row in house.rows()}
+    credentials = house.book.credentials
+    known = rows.keys() | credentials.keys()
+    chosen = matching(names, known, house.book) if names else sorted(known)
+    return [standing(name, rows.get(name), credentials.get(name), now) for name in chosen]
+
+
+def _table(found: "Sequence[Standing]", now: "datetime") -> None:
+    from rotator.cli import out
+
+    heads = ("CREDENTIAL", "STATE", "ACCESS TOKEN DIES", "REFRESH TOKEN DIES", "MARGIN",
+             "NEXT LOOK", "WHAT")  # fmt: skip
+    if found:
+        out.table(heads, [_line(each, now) for each in found])
+
+
+def _line(each: "Standing", now: "datetime") -> tuple[str, ...]:
+    from rotator.cli import out
+
+    row = each.row
+    margin = "-" if each.margin is None else out.rough(each.margin)
+    if row is None:
+        return (each.credential, each.state, "-", "-", "-", "-", "no worker has met it yet")
+    return (
+        each.credential,
+        each.state,
+        out.both(row.access_expires_at, now),
+        out.both(row.refresh_expires_at, now),
+        margin,
+        out.relative(row.due_at, now) if row.due_at else "-",
+        _what(each),
+    )
+
+
+def _what(each: "Standing") -> str:
+    """One sentence: who paused it, what to do, or why it is so."""
+    row = each.row
+    if row is None:
+        return ""
+    if not each.has_job:
+        return "no job file gives it any more"
+    if row.paused_at is not None:
+        return f"by {row.paused_by}: {row.paused_why}"
+    return row.text or ("" if each.state is not row.state else row.reason)
+
+
+def _others(house: "House") -> None:
+    """Jobs that are off, and files that are broken, after the table."""
+    from rotator.cli import out
+
+    for job in house.book.jobs:
+        if job.off:
+            out.say(f"{job.name}: off until {job.off} is set")
+    if house.book.mistakes:
+        files = len({mistake.file for mistake in house.book.mistakes})
+        out.say(f"{files} job file(s) with mistakes: rotator check")
+    if not house.book.jobs and not house.book.mistakes:
+        out.say(f"no job files in {house.settings.jobs_dir}: rotator init PROVIDER writes one")
+
+
+def _whole(house: "House", found: "Sequence[Standing]") -> dict[str, Any]:
+    return {
+        "credentials": [_plain(each) for each in found],
+        "off": {job.name: job.off for job in house.book.jobs if job.off},
+        "mistakes": len(house.book.mistakes),
+        "worker": house.worker_is_alive(),
+    }
+
+
+def _plain(each: "Standing") -> dict[str, Any]:
+    from rotator.cli import out
+    from rotator.model import Shelf
+
+    row = each.row
+    published = row.records.get(Shelf.TOKEN) if row else None
+    return {
+        "credential": each.credential,
+        "state": each.state,
+        "reason": row.reason if row else None,
+        "text": _what(each),
+        "access_expires_at": row.access_expires_at if row else None,
+        "access_renew_at": row.access_renew_at if row else None,
+        "refresh_expires_at": row.refresh_expires_at if row else None,
+        "refresh_renew_at": row.refresh_renew_at if row else None,
+        "margin_seconds": out.seconds(each.margin),
+        "due_at": row.due_at if row else None,
+        "generation": published.generation if published else 0,
+        "job_file": each.has_job,
+    }
+
+
+def _code(state: str) -> int:
+    from rotator.model import State
+
+    if state in (State.NEEDS_A_PERSON, State.EXPIRED):
+        return 2
+    return 1 if state in (State.LATE, State.BACKING_OFF) else 0
+
+
+def history(
+    names: options.Names = None,
+    run: Annotated[str, typer.Option(metavar="ID", help="One run, or what its id begins with.")] = (
+        ""
+    ),
+    limit: Annotated[int, typer.Option(min=1, max=_MOST_LINES, help="The newest so many.")] = 50,
+    as_json: options.Json = False,
+) -> None:
+    """Show what was done, the newest last: every step of every run."""
+    from rotator.cli import out
+    from rotator.cli.opening import House
+
+    house = House.open()
+    with house.ledger() as ledger:
+        lines = _lines(house, ledger, names, run, limit)
+    if run and not lines:
+        raise BadUsage(f"there is no run {run}", remedy="see `rotator history`")
+    if as_json:
+        out.say_json([_step(line) for line in lines])
+        return
+    heads = ("AT", "CREDENTIAL", "RUN", "STEP", "WHY", "OUTCOME", "TOOK", "WHAT", "CAUSE")
+    out.table(heads, [_shown(line) for line in lines])
+
+
+def _lines(
+    house: "House", ledger: "Ledger", names: "Sequence[str] | None", run: str, limit: int
+) -> "list[Line]":
+    from rotator.cli.names import matching
+
+    known = house.book.credentials.keys() | {row.credential for row in ledger.rows()}
+    chosen = matching(names, known, house.book) if names else [""]
+    most = _MOST_LINES if run else limit
+    found = [line for name in chosen for line in ledger.history(name, limit=most)]
+    return _newest_last((line for line in found if line.stepped.run.startswith(run)), limit)
+
+
+def _newest_last(found: "Iterable[Line]", limit: int) -> "list[Line]":
+    return sorted(found, key=lambda line: (line.stepped.at, line.stepped.seq))[-limit:]
+
+
+def _shown(line: "Line") -> tuple[str, ...]:
+    from rotator.cli import out
+
+    step = line.stepped
+    took = f"{step.duration.total_seconds():.1f}s"
+    run = out.short(step.run)
+    return (out.instant(step.at), line.credential, run, step.step, step.reason, step.outcome,
+            took, step.text, step.cause)  # fmt: skip
+
+
+def _step(line: "Line") -> dict[str, Any]:
+    step = line.stepped
+    return {
+        "credential": line.credential,
+        "at": step.at,
+        "run": step.run,
+        "seq": step.seq,
+        "step": step.step,
+        "reason": step.reason,
+        "outcome": step.outcome,
+        "text": step.text,
+        "duration_ms": round(step.duration.total_seconds() * 1000),
+        "cause": step.cause,
+    }

@@ -1,0 +1,179 @@
+"""Rotations that people ask for: stored, then done by the worker that is alive or by ourselves."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.cli.opening import House
+from rotator.clock import Clock
+from rotator.errors import LedgerError
+from rotator.jobs import Credential
+from rotator.ledger.base import Ledger, Manual, Row
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, State
+from rotator.rotation.keyring import request
+from rotator.rotation.tools import Tools
+from rotator.rotation.walk import Outcome
+from rotator.rotation.walk import rotate as walk
+
+_POLL = timedelta(milliseconds=200)
+_LAG = timedelta(seconds=1)
+_PASSING = frozenset({Reason.READ_LAG, Reason.LEASE_GONE})
+"""Rests that end by themselves within seconds."""
+
+
+class What(StrEnum):
+    """Which tokens are asked for."""
+
+    ACCESS = "access"
+    REFRESH = "refresh"
+    BOTH = "both"
+
+
+_TOKENS: Mapping[What, frozenset[str]] = {
+    What.ACCESS: frozenset({ACCESS_TOKEN}),
+    What.REFRESH: frozenset({REFRESH_TOKEN}),
+    What.BOTH: frozenset({ACCESS_TOKEN, REFRESH_TOKEN}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What became of one request."""
+
+    credential: str
+    outcome: str
+    """rotated, asked, waiting, failed, paused, skipped, or needs a person."""
+    text: str = ""
+    request: str = ""
+    state: State | None = None
+
+
+def refusal(credential: Credential, row: Row | None, what: What) -> Ended | None:
+    """Why it cannot be asked for at all."""
+    name = credential.qualified
+    if what is What.REFRESH and not credential.provider.is_chain:
+        return Ended(credential=name, outcome="skipped", text="it has no refresh token of its own")
+    if row is not None and row.paused_at is not None:
+        text = f"by {row.paused_by}: {row.paused_why}; first `rotator resume {name}`"
+        return Ended(credential=name, outcome="paused", text=text, state=State.PAUSED)
+    return None
+
+
+def wishes(
+    credentials: Sequence[Credential], what: What, why: str, now: datetime, *, again: bool
+) -> list[Manual]:
+    return [
+        request(each.qualified, now, why, tokens=_tokens(each, what), again=again)
+        for each in credentials
+    ]
+
+
+def _tokens(credential: Credential, what: What) -> frozenset[str]:
+    """Both, of what has only one, is that one."""
+    return _TOKENS[what if credential.provider.is_chain else What.ACCESS]
+
+
+def store(ledger: Ledger, manuals: Sequence[Manual]) -> None:
+    """Raises LedgerError where the worker has not met a credential yet."""
+    known = {row.credential for row in ledger.rows([each.credential for each in manuals])}
+    for each in manuals:
+        if each.credential not in known:
+            raise LedgerError(
+                f"the worker does not know {each.credential} yet",
+                remedy="have it read its job files anew: kill -HUP, `systemctl reload rotator`",
+            )
+    for each in manuals:
+        ledger.ask(each)
+
+
+# --- with a worker alive -------------------------------------------------------------------------
+
+
+def watched(
+    ledger: Ledger, manuals: Sequence[Manual], timeout: timedelta, house: House
+) -> Iterator[Ended]:
+    """Each request as the worker ends it; what is left when time is up is told as waiting."""
+    real, left = Clock(), {each.id: each for each in manuals}
+    ends = real.monotonic() + timeout.total_seconds()
+    while left:
+        for each in list(left.values()):
+            if ended := _ended(ledger, each):
+                del left[each.id]
+                yield ended
+        if left and real.monotonic() >= ends:
+            break
+        if left:
+            real.sleep(_POLL)
+    alive = not left or house.worker_is_alive()
+    text = "the request stays stored; " + (
+        "the worker is at it" if alive else "no worker is alive any more"
+    )
+    for each in left.values():
+        yield Ended(credential=each.credential, outcome="waiting", text=text, request=each.id)
+
+
+def _ended(ledger: Ledger, wish: Manual) -> Ended | None:
+    """How it ended, None while it has not."""
+    found = ledger.manual(wish.id)
+    if found is None:
+        gone = "forgotten while we waited"
+        return Ended(credential=wish.credential, outcome="failed", text=gone, request=wish.id)
+    if found.met_at is None and not found.outcome:
+        return None
+    row = next(iter(ledger.rows([wish.credential])), None)
+    if row is None or (found.met_at is None and row.reason in _PASSING):
+        return None
+    return _told(found, row.state, row.text)
+
+
+def _told(wish: Manual, state: State, text: str) -> Ended:
+    outcome, why = "failed", text or wish.outcome
+    if wish.met_at is not None:
+        outcome, why = "rotated", ""
+    elif state in (State.NEEDS_A_PERSON, State.PAUSED):
+        outcome = state.value
+    return Ended(
+        credential=wish.credential, outcome=outcome, text=why, request=wish.id, state=state
+    )
+
+
+# --- without one ---------------------------------------------------------------------------------
+
+
+def walked(
+    tools: Tools,
+    credentials: Mapping[str, Credential],
+    manuals: Sequence[Manual],
+    timeout: timedelta,
+    threads: int,
+) -> Iterator[Ended]:
+    """Each request as we end it ourselves; the caller holds the worker's lock."""
+    ends = tools.clock.monotonic() + timeout.total_seconds()
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [
+            pool.submit(_walked, tools, credentials[each.credential], each, ends)
+            for each in manuals
+        ]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def _walked(tools: Tools, credential: Credential, wish: Manual, ends: float) -> Ended:
+    cause = f"manual by {wish.by}" + (f": {wish.why}" if wish.why else "")
+    try:
+        outcome = _until_rest(lambda: walk(tools, credential, lambda _: None, cause), tools, ends)
+    except LedgerError as error:
+        name = credential.qualified
+        return Ended(credential=name, outcome="failed", text=str(error), request=wish.id)
+    return _told(tools.ledger.manual(wish.id) or wish, outcome.state, outcome.text)
+
+
+def _until_rest(once: Callable[[], Outcome], tools: Tools, ends: float) -> Outcome:
+    """Walk again while it rests only for what passes within seconds."""
+    outcome = once()
+    while outcome.reason in _PASSING and tools.clock.monotonic() < ends:
+        tools.clock.sleep(tools.clock.stretch(_LAG))
+        outcome = once()
+    return outcome

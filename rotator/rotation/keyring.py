@@ -1,0 +1,194 @@
+"""What a person does to a chain: give it a new refresh token, or take it over from a ledger.
+
+Both write the worker's own secret under a lease, with a generation higher than any seen, and ask
+for a fresh access token; the next walk goes on from there.
+"""
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rotator.clock import new_id
+from rotator.errors import LeaseLost, LedgerError, Rejected, RotatorError
+from rotator.jobs import Credential
+from rotator.ledger.base import Because, Change, Lease, LiftMark, Manual, MarkKind, Record
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
+from rotator.providers.base import Alive, Dead, Verdict
+from rotator.rotation.sealed import CARRIED, kept_token
+from rotator.rotation.steps import Hands
+from rotator.rotation.tools import Tools
+from rotator.store.base import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of it."""
+
+    credential: str
+    verdict: Verdict
+    expires_at: datetime | None
+    generation: int
+    """0: nothing was written."""
+    manual_id: str = ""
+    """The request for a fresh access token."""
+    was_foreign: bool = False
+    """The keyring belonged to another ledger."""
+    lifted: int = 0
+    """Marks that the provider's word has lifted."""
+
+
+def inspected(tools: Tools, credential: Credential, token: Token) -> Verdict:
+    """What the provider says of a refresh token; nothing is changed."""
+    nobodys = Lease(credential="", owner="", fence=0, until=tools.clock.now())
+    return Hands(tools, credential, nobodys, {}).inspect(REFRESH_TOKEN, token)
+
+
+def seed(tools: Tools, credential: Credential, token: Token, verdict: Verdict) -> Taken:
+    """Keep a refresh token that a person brought, with its dates. Raises Rejected if it is dead."""
+    if isinstance(verdict, Dead):
+        raise Rejected(f"the provider disowns this token: {verdict.text or 'no reason given'}")
+    with _held(tools, credential) as (hands, record):
+        _refuse_spent(tools, record, token.value, verdict)
+        return _put(hands, record, token, verdict, "seeded")
+
+
+def adopt(tools: Tools, credential: Credential) -> Taken | None:
+    """Take the keyring for ours, whoever wrote it; None where there is none."""
+    with _held(tools, credential) as (hands, record):
+        current = hands.versions[Shelf.KEYRING]
+        token = kept_token(current.fields) if current else None
+        if current is None or token is None:
+            return None
+        _refuse_unsettled(hands, record, current)
+        verdict = hands.inspect(REFRESH_TOKEN, token)
+        return _put(hands, record, token, verdict, "adopted")
+
+
+def person() -> str:
+    """Who asks, as history shows it."""
+    name = os.environ.get("SUDO_USER") or _login()
+    return f"{name}@{socket.gethostname()}"
+
+
+def request(credential: str, now: datetime, why: str, *, tokens: frozenset[str] = frozenset(),
+            again: bool = False) -> Manual:  # fmt: skip
+    """A person's wish, as the ledger stores it."""
+    return Manual(
+        id=new_id(),
+        credential=credential,
+        asked_at=now,
+        by=person(),
+        why=why,
+        tokens=tokens,
+        again=again,
+    )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
+@contextmanager
+def _held(tools: Tools, credential: Credential) -> Iterator[tuple[Hands, Record]]:
+    """The lease, both secrets as they are now, and the ledger's record."""
+    name, now = credential.qualified, tools.clock.now()
+    lease = tools.ledger.take(name, tools.owner, now, now + tools.lease_time)
+    if lease is None:
+        raise LeaseLost(f"a walk of {name} is under way", remedy="try again in a minute")
+    hands = Hands(tools, credential, lease, {})
+    try:
+        record = tools.ledger.look(name)
+        if record is None:
+            raise LedgerError(f"{name} is not enrolled", remedy="start the worker once")
+        for shelf, spec in credential.secrets.items():
+            hands.versions[shelf] = tools.store.get(spec)
+        yield hands, record
+    finally:
+        tools.ledger.release(hands.lease)
+
+
+def _put(hands: Hands, record: Record, token: Token, verdict: Verdict, why: str) -> Taken:
+    name, now = hands.credential.qualified, hands.tools.clock.now()
+    fields = _fields(hands.versions[Shelf.KEYRING])
+    dated = _dated(token, verdict, now)
+    generation = _next_generation(hands, record)
+    hands.extend()
+    changes = hands.put_keyring(
+        new_id(), dated, generation, {field: fields.get(field, "") for field in CARRIED}
+    )
+    lifted = _lifted(hands.tools, record, token.value, verdict)
+    hands.tools.ledger.write(hands.lease, *changes, *lifted)
+    wish = request(name, now, why, tokens=frozenset({ACCESS_TOKEN}), again=True)
+    hands.tools.ledger.ask(wish)
+    owner = fields.get("ledger_id", "")
+    return Taken(
+        credential=name,
+        verdict=verdict,
+        expires_at=dated.expires_at,
+        generation=generation,
+        manual_id=wish.id,
+        was_foreign=bool(owner) and owner != hands.tools.ledger.ledger_id,
+        lifted=len(lifted),
+    )
+
+
+def _refuse_unsettled(hands: Hands, record: Record, current: Version) -> None:
+    """What is on its way must arrive first: a higher generation would throw it away."""
+    name, now = hands.credential.qualified, hands.tools.clock.now()
+    if any(now < intent.settles_at for intent in record.open_intents):
+        raise LeaseLost(f"a request of {name} may still be answered", remedy="wait two minutes")
+    newer = (seal for seal in record.seals if seal.intent.generation > current.generation)
+    if any(seal.read_at is None or REFRESH_TOKEN in seal.tokens for seal in newer):
+        raise RotatorError(
+            f"a sealed answer of {name} waits to be kept", remedy=f"first `rotator rotate {name}`"
+        )
+
+
+def _fields(version: Version | None) -> Mapping[str, str]:
+    return version.fields if version else {}
+
+
+def _next_generation(hands: Hands, record: Record) -> int:
+    there = (version.generation for version in hands.versions.values() if version)
+    return 1 + max(record.top_generation, *there, 0)
+
+
+def _dated(token: Token, verdict: Verdict, now: datetime) -> Token:
+    """The provider's own dates before anybody's word."""
+    dated = replace(token, issued_at=token.issued_at or now)
+    if not isinstance(verdict, Alive) or verdict.expires_at is None:
+        return dated
+    return replace(
+        dated, issued_at=verdict.issued_at or dated.issued_at, expires_at=verdict.expires_at
+    )
+
+
+def _refuse_spent(tools: Tools, record: Record, token: Secret, verdict: Verdict) -> None:
+    """A token that we saw spent stays so; one in doubt needs the provider's word."""
+    spent = _spent(tools, record, token)
+    if spent is None or (spent is Because.UNANSWERED and isinstance(verdict, Alive)):
+        return
+    raise RotatorError(
+        "this refresh token was spent already", remedy="have the provider make a new one"
+    )
+
+
+def _lifted(tools: Tools, record: Record, token: Secret, verdict: Verdict) -> list[Change]:
+    """Only a request that went unanswered leaves a mark that a proof of life may lift."""
+    alive = isinstance(verdict, Alive)
+    if not alive or _spent(tools, record, token) is not Because.UNANSWERED:
+        return []
+    return [LiftMark(kind=MarkKind.SPENT, key=tools.fingerprints.fingerprint(token))]
+
+
+def _spent(tools: Tools, record: Record, token: Secret) -> Because | None:
+    key = tools.fingerprints.fingerprint(token)
+    marks = (mark for mark in record.marks if mark.kind is MarkKind.SPENT and mark.key == key)
+    return next((mark.because for mark in marks), None)
