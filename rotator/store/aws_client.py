@@ -8,6 +8,7 @@ is at. Never use `boto3.set_stream_logger` here, which undoes that.
 """
 
 import logging
+import os
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,10 @@ class AwsClient:
     def _ready(self) -> "SecretsManagerClient":
         with self._lock:
             if self._client is None:
-                self._client = boto3.session.Session().client("secretsmanager", config=self._config)
+                # AWS's other SDKs, ECS and Lambda say AWS_REGION; boto3 alone does not read it.
+                region = os.environ.get("AWS_REGION") or None
+                session = boto3.session.Session(region_name=region)
+                self._client = session.client("secretsmanager", config=self._config)
                 self._pace(self._client)
             return self._client
 
