@@ -6,7 +6,7 @@ errors' words. What libraries log goes the same way out, and only from warnings 
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TextIO
@@ -14,14 +14,19 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from rotator.clock import Clock
 from rotator.ledger.base import Rest, Stepped
 from rotator.model import State
 from rotator.rotation.walk import Event
 from rotator.settings import Settings
 
-_FLOORS = ("alembic", "apscheduler", "boto3", "botocore", "httpcore", "httpx", "urllib3")
-_SILENT = ("apprise",)
-"""It names addresses in its messages; alerts.py says in its own words what failed."""
+_FLOORS: Mapping[str, int | str] = {
+    **dict.fromkeys(("alembic", "boto3", "botocore", "httpcore", "httpx", "urllib3"), "WARNING"),
+    "apscheduler": "WARNING",
+    "apscheduler.scheduler": "ERROR",  # warns of a sweep that runs already, which is normal
+    "apprise": logging.CRITICAL + 1,  # names addresses; alerts.py says what failed
+}
+_FINE = frozenset({"ok", "tokens"})
 _GRAVE = frozenset({State.NEEDS_A_PERSON, State.EXPIRED, State.LATE})
 
 
@@ -62,7 +67,7 @@ def set_up(settings: Settings, out: TextIO | None = None) -> None:
 def _renderer(settings: Settings, out: TextIO) -> Processor:
     if settings.log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False)
-    return structlog.dev.ConsoleRenderer(colors=out.isatty())
+    return structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False)
 
 
 def _logger_name(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -86,10 +91,8 @@ def where(error: BaseException) -> str:
 
 
 def _hold_down() -> None:
-    for name in _FLOORS:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _SILENT:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name, level in _FLOORS.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def logger() -> Any:
@@ -97,20 +100,20 @@ def logger() -> Any:
     return structlog.stdlib.get_logger("rotator")
 
 
-def observer(log: Any) -> Callable[[Event], None]:
-    """What a walk tells, as lines."""
+def observer(log: Any, clock: Clock) -> Callable[[Event], None]:
+    """What a walk tells, as lines; how long things took is real time."""
 
     def told(event: Event) -> None:
         if event.stepped is not None:
-            _step(log, event, event.stepped)
+            _step(log, event, event.stepped, clock.shrink(event.stepped.duration))
         if event.rest is not None:
             _rest(log, event, event.rest)
 
     return told
 
 
-def _step(log: Any, event: Event, stepped: Stepped) -> None:
-    write = log.info if stepped.outcome == "ok" else log.warning
+def _step(log: Any, event: Event, stepped: Stepped, seconds: float) -> None:
+    write = log.info if stepped.outcome in _FINE else log.warning
     write(
         str(stepped.step),
         **_whose(event),
@@ -118,7 +121,7 @@ def _step(log: Any, event: Event, stepped: Stepped) -> None:
         reason=str(stepped.reason),
         outcome=stepped.outcome,
         cause=stepped.cause,
-        duration_ms=round(stepped.duration.total_seconds() * 1000, 1),
+        duration_ms=round(seconds * 1000, 1),
         **_text(stepped.text),
     )
 

@@ -1,0 +1,148 @@
+"""Rotations in this process: a bounded number at once, a short queue, and what fills it.
+
+What is due stays in the ledger until there is room, so that nothing is ever dropped for being late
+and whatever has the least margin is always next.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from rotator.rotation.tools import Tools
+
+_DEPTH = 3
+"""Names claimed at once per thread: one at work, two waiting."""
+
+_LONGEST_CLAIM = timedelta(minutes=50)
+"""Real time; the ledger takes a claim of an hour for a clock that jumped."""
+
+Failed = Callable[[str, Exception], None]
+
+
+class Pool:
+    """Threads that rotate. A name that is here already is not taken twice."""
+
+    def __init__(
+        self,
+        slots: int,
+        rotate: Callable[[str], object],
+        on_failure: Failed,
+        on_room: Callable[[], None],
+    ) -> None:
+        """`on_room`: called, never in two threads at once, when half of the places are free."""
+        self._slots, self._rotate = slots, rotate
+        self._on_failure, self._on_room = on_failure, on_room
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="rotation")
+        self._change = threading.Condition()
+        self._here: set[str] = set()
+        self._running = 0
+        self._closed = False
+        self._filling = threading.Lock()
+
+    @property
+    def room(self) -> int:
+        """How many more names it takes."""
+        with self._change:
+            return 0 if self._closed else self._slots * _DEPTH - len(self._here)
+
+    def offer(self, names: Iterable[str]) -> None:
+        for name in names:
+            with self._change:
+                if self._closed or name in self._here:
+                    continue
+                self._here.add(name)
+                self._threads.submit(self._run, name)
+
+    def close(self) -> None:
+        """Start nothing more. What was claimed and not begun, the ledger still knows."""
+        with self._change:
+            self._closed = True
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def join(self, seconds: float) -> bool:
+        """Whether all that was under way has ended, within that time."""
+        with self._change:
+            return self._change.wait_for(lambda: self._running == 0, seconds)
+
+    def _run(self, name: str) -> None:
+        with self._change:
+            if self._closed:
+                return
+            self._running += 1
+        try:
+            self._rotate(name)
+        except Exception as error:  # noqa: BLE001 - one credential's surprise stops no other
+            self._on_failure(name, error)
+        finally:
+            with self._change:
+                self._running -= 1
+                self._here.discard(name)
+                self._change.notify_all()
+            self._tell_room()
+
+    def _tell_room(self) -> None:
+        if self.room < self._slots * _DEPTH // 2 or not self._filling.acquire(blocking=False):
+            return
+        try:
+            self._on_room()
+        finally:
+            self._filling.release()
+
+
+class Feeder:
+    """Claims what is due for as many as there is room."""
+
+    def __init__(
+        self, tools: Tools, slots: int, rotate: Callable[[str], object], on_failure: Failed
+    ) -> None:
+        """`on_failure`: hears the credential, empty where it was the ledger itself."""
+        self._ledger, self._clock = tools.ledger, tools.clock
+        self._claim_time = min(3 * tools.lease_time, tools.clock.stretch(_LONGEST_CLAIM))
+        self._rotate, self._on_failure = rotate, on_failure
+        self._turn = threading.Lock()
+        self._backlog = False
+        self._wishes: deque[str] = deque()
+        self._failed: set[str] = set()
+        self.pool = Pool(slots, self._walk, self._surprised, self._refill)
+
+    def wish(self, names: Iterable[str]) -> None:
+        """Have a look at these, due or not."""
+        self._wishes.extend(names)
+        self.feed()
+
+    def feed(self, job: str = "") -> None:
+        """Fill the room there is with what is due of one job, or of all. May raise LedgerError."""
+        with self._turn:
+            room = self.pool.room
+            asked = [self._wishes.popleft() for _ in range(min(room, len(self._wishes)))]
+            self.pool.offer(asked)
+            room -= len(asked)
+            if room <= 0:
+                self._backlog = True
+                return
+            now = self._clock.now()
+            claimed = self._ledger.sweep(now, room, until=now + self._claim_time, job=job)
+            self._backlog = len(claimed) == room or (self._backlog and bool(job))
+            self.pool.offer(claimed)
+
+    def _refill(self) -> None:
+        """A rotation has ended."""
+        if not self._backlog:
+            return
+        try:
+            self.feed()
+        except Exception as error:  # noqa: BLE001 - it is tried again with the next one, or by `watch`
+            self._on_failure("", error)
+
+    def _walk(self, name: str) -> None:
+        """What broke the last time sits out one claim, so that it cannot spin."""
+        if name in self._failed:
+            self._failed.discard(name)
+            return
+        self._rotate(name)
+
+    def _surprised(self, name: str, error: Exception) -> None:
+        self._failed.add(name)
+        self._on_failure(name, error)

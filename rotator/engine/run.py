@@ -1,0 +1,121 @@
+"""`rotator worker`: the process around the worker. Its lock, its signals, its exit code.
+
+Signals are blocked and waited for in a thread of their own, so that none ever breaks into anything.
+The first SIGTERM or SIGINT stops the worker, more of them change nothing: what is being sealed is
+being sealed.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rotator import __version__
+from rotator.clock import Clock
+from rotator.engine import alerts, assembly, logs
+from rotator.engine.notify import Notifier
+from rotator.engine.worker import Order, Orders, Worker
+from rotator.errors import RotatorError
+from rotator.ledger import migrations
+from rotator.ledger.lockfile import WorkerLock
+from rotator.settings import Settings, load_settings
+
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (*_STOP, signal.SIGHUP)
+_STANDBY_LOOK = timedelta(seconds=10)
+"""Real time between two words to systemd while standing by."""
+
+
+def main(settings: Settings, environ: Mapping[str, str], *, standby: bool = True) -> int:
+    """Work until told to stop; the exit code. Raises RotatorError where it cannot begin.
+
+    While another worker holds the ledger it stands by, or raises LedgerBusy without `standby`.
+    """
+    logs.set_up(settings)
+    log = logs.logger()
+    log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(settings.state_dir))
+    send = alerts.sender(settings.alert_urls)
+    notifier = Notifier(environ, Clock())
+    orders, stop = Orders(), threading.Event()
+    lock = assembly.worker_lock(settings)
+    with _heard(orders, stop), lock:
+        if not standby:
+            lock.take()
+        elif not _stand_by(lock, stop, notifier, log.info):
+            return 0
+        return _work(settings, environ, orders, notifier, send)
+
+
+def _stand_by(
+    lock: WorkerLock, stop: threading.Event, notifier: Notifier, say: Callable[..., None]
+) -> bool:
+    """Whether the lock is ours now; False where we were told to stop first."""
+    told = False
+
+    def wait(pid: str) -> None:
+        nonlocal told
+        if not told:
+            say("standing by", holder=pid)
+            notifier.ready("standing by")  # a supervisor must not take patience for a hang
+            told = True
+        notifier.alive()
+
+    while not lock.wait(stop, wait, _STANDBY_LOOK):
+        if stop.is_set():
+            return False
+    if told:
+        say("taking over")
+    return True
+
+
+def _work(
+    settings: Settings,
+    environ: Mapping[str, str],
+    orders: Orders,
+    notifier: Notifier,
+    send: alerts.Send | None,
+) -> int:
+    log = logs.logger()
+    copy = migrations.migrate(assembly.ledger_path(settings))
+    if copy is not None:
+        log.info("migrated the ledger", schema=migrations.HEAD, copy=str(copy))
+    place = settings.environment or settings.secret_prefix
+    with (
+        assembly.open_ledger(settings) as ledger,
+        assembly.open_tools(settings, environ, ledger=ledger) as tools,
+    ):
+        return Worker(
+            tools,
+            ledger,
+            lambda: assembly.load_book(settings, environ),
+            slots=settings.threads,
+            alerts=alerts.Alerts(send, ledger, tools.clock, log, place),
+            notifier=notifier,
+        ).run(orders)
+
+
+@contextmanager
+def _heard(orders: Orders, stop: threading.Event) -> Iterator[None]:
+    """Turn signals into orders. They stay blocked afterwards: the process is about to end."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def listen() -> None:
+        while True:
+            if signal.sigwait(_SIGNALS) in _STOP:
+                stop.set()
+                orders.put(Order.STOP)
+            else:
+                orders.put(Order.RELOAD)
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+    yield
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(load_settings(os.environ), os.environ))
+    except RotatorError as problem:
+        sys.exit(f"rotator: {problem}")

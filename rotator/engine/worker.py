@@ -1,0 +1,187 @@
+"""The worker: job files, schedule and rotations, from the first sweep to the last step."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from rotator.engine import logs
+from rotator.engine.alerts import Alerts
+from rotator.engine.local import Feeder
+from rotator.engine.notify import Notifier
+from rotator.engine.scheduler import Timetable
+from rotator.errors import LedgerError, RotatorError
+from rotator.jobs import JobBook
+from rotator.ledger.sql import SqlLedger
+from rotator.model import State
+from rotator.rotation.tools import Tools
+from rotator.rotation.walk import Event, rotate
+
+_LOOK = 5.0
+"""Seconds between two looks at whether the scheduler still lives."""
+_GIVE_UP = 120.0
+"""Seconds without a `watch` after which only a new process helps."""
+_PRUNE_EVERY = timedelta(days=1)
+_REPEAT = 60.0
+"""Seconds between two log lines about one failure that lasts."""
+
+
+class Order(Enum):
+    """What a signal asks for."""
+
+    STOP = auto()
+    RELOAD = auto()
+
+
+Orders = SimpleQueue[Order]
+
+
+class Worker:
+    """One process that holds the ledger."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        ledger: SqlLedger,
+        load: Callable[[], JobBook],
+        *,
+        slots: int,
+        alerts: Alerts,
+        notifier: Notifier,
+    ) -> None:
+        self._tools, self._ledger, self._load = tools, ledger, load
+        self._alerts, self._notifier = alerts, notifier
+        self._log = logs.logger()
+        self._tell = logs.observer(self._log, tools.clock)
+        self._book = JobBook((), ())
+        self._pruned_at: datetime | None = None
+        self._told_at: dict[str, float] = {}
+        self._feeder = Feeder(tools, slots, self._rotate, self._broke)
+        self._timetable = Timetable(
+            ledger,
+            tools.clock,
+            sweep=self._feeder.feed,
+            upkeep=self._keep_up,
+            on_swept=notifier.alive,
+            on_failure=lambda error: self._broke("", error),
+        )
+
+    def run(self, orders: Orders) -> int:
+        """Until told to stop; the exit code. Raises LedgerError where it cannot even begin."""
+        self._ledger.free_all()
+        self._follow(self._load())
+        self._alerts.start()
+        self._timetable.start(self._book.jobs)
+        self._feeder.wish(self._stuck())
+        self._ready()
+        code = self._obey(orders)
+        self._end()
+        return code
+
+    def _obey(self, orders: Orders) -> int:
+        while True:
+            with suppress(Empty):
+                if orders.get(timeout=_LOOK) is Order.STOP:
+                    return 0
+                self._reload()
+            self._timetable.revive()
+            if self._timetable.silence > _GIVE_UP:
+                self._log.critical("the scheduler has stopped", seconds=_GIVE_UP)
+                return 1
+
+    def _end(self) -> None:
+        """Finish what is in flight, however long that takes, and start nothing new."""
+        self._notifier.stopping()
+        self._log.info("stopping")
+        self._feeder.pool.close()
+        self._timetable.stop()
+        while not self._feeder.pool.join(1.0):
+            self._notifier.alive()
+        self._alerts.close()
+        self._log.info("stopped")
+
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        before = self._book.credentials
+        try:
+            self._follow(self._load())
+            self._timetable.follow(self._book.jobs)
+            self._feeder.wish(_changed(before, self._book))
+        except LedgerError as error:
+            self._broke("", error)
+        self._ready()
+
+    def _follow(self, book: JobBook) -> None:
+        for mistake in book.mistakes:
+            self._log.error(
+                "a job file is wrong, and its job stands still",
+                file=mistake.file,
+                line=mistake.line,
+                field=mistake.field,
+                text=mistake.text,
+                remedy=mistake.remedy,
+            )
+        for job in book.jobs:
+            if job.off:
+                self._log.info("a job is off", job=job.name, unset=job.off)
+        named = {job.name: [each.qualified for each in job.credentials] for job in book.jobs}
+        self._ledger.enrol(named, self._tools.clock.now())
+        self._book = book
+
+    def _ready(self) -> None:
+        on = sum(1 for job in self._book.jobs if job.credentials)
+        wrong = len({mistake.file for mistake in self._book.mistakes})
+        told = {"jobs": on, "credentials": len(self._book.credentials), "wrong_files": wrong}
+        self._log.info("ready", **told)
+        status = f"{told['credentials']} credentials of {on} jobs"
+        self._notifier.ready(status + (f", {wrong} job files are wrong" if wrong else ""))
+
+    def _stuck(self) -> list[str]:
+        """What a person may have mended while no worker ran."""
+        rows = self._ledger.rows()
+        return [row.credential for row in rows if row.state is State.NEEDS_A_PERSON and row.due_at]
+
+    def _rotate(self, name: str) -> None:
+        credential = self._book.credentials.get(name)
+        if credential is None:  # its file went away after the claim
+            return
+        try:
+            rotate(self._tools, credential, self._observe)
+        finally:
+            self._timetable.moved(credential.job)
+
+    def _observe(self, event: Event) -> None:
+        self._tell(event)
+        self._alerts.observe(event)
+
+    def _keep_up(self) -> None:
+        now = self._tools.clock.now()
+        if self._pruned_at is None or now - self._pruned_at >= _PRUNE_EVERY:
+            self._ledger.prune(now)
+            self._pruned_at = now
+        self._alerts.survey(self._ledger.rows())
+
+    def _broke(self, name: str, error: Exception) -> None:
+        """Of a credential, or of the ledger: said once a minute at most, for it may last."""
+        key = f"{name} {type(error).__name__}"
+        now = self._tools.clock.monotonic()
+        if now - self._told_at.get(key, float("-inf")) < _REPEAT:
+            return
+        self._told_at[key] = now
+        if isinstance(error, RotatorError):
+            facts: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
+        else:
+            facts = {"exc_info": error}
+        event = "a rotation broke off" if name else "the schedule could not be read"
+        self._log.error(event, **({"credential": name} if name else {}), **facts)
+
+
+def _changed(before: Mapping[str, Any], book: JobBook) -> list[str]:
+    """Credentials of which the job files now say something else."""
+    return [
+        name
+        for name, credential in book.credentials.items()
+        if name in before and before[name].digest != credential.digest
+    ]
