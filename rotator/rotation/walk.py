@@ -10,7 +10,7 @@ from datetime import datetime
 from rotator.clock import new_id
 from rotator.errors import LeaseLost, LedgerError, RotatorError, StoreError
 from rotator.jobs import Credential
-from rotator.ledger.base import Change, Lease, Record, Rest, Stepped
+from rotator.ledger.base import Change, Lease, Manual, Record, Rest, Stepped
 from rotator.model import Reason, State
 from rotator.plan import ADOPT, SEED, Step, Verb, next_step
 from rotator.rotation import steps
@@ -23,6 +23,8 @@ from rotator.rotation.tools import Tools
 
 MOST_STEPS = 20
 """A walk that has not come to rest by then is a bug, and backs off."""
+SCHEDULE = "schedule"
+"""Why a walk began, where no person asked for it."""
 LOOK = "look"
 """The line that fails where the store cannot even be read."""
 
@@ -64,7 +66,7 @@ class Outcome:
 
 
 def rotate(
-    tools: Tools, credential: Credential, observe: Observer, cause: str = "schedule"
+    tools: Tools, credential: Credential, observe: Observer, cause: str = SCHEDULE
 ) -> Outcome:
     """Walk one credential until it rests. Raises LedgerError where our own memory fails.
 
@@ -101,6 +103,8 @@ class _Walk:
     def until_rest(self) -> Outcome:
         for _ in range(MOST_STEPS):
             record = self._record()
+            if record.manuals and self.cause == SCHEDULE:
+                self.cause = _asked(record.manuals[-1])
             try:
                 sight = self._look(record)
             except StoreError as error:
@@ -190,6 +194,10 @@ class _Walk:
             text=ended.text,
             steps=tuple(self.taken),
         )
+
+
+def _asked(manual: Manual) -> str:
+    return f"manual by {manual.by}" + (f": {manual.why}" if manual.why else "")
 
 
 def _line(sight: Sight, step: Step) -> str:
