@@ -22,6 +22,8 @@ SEED_RETRY = timedelta(days=1)
 ATTEMPTS_LEFT = 5
 """A back-off leaves room for at least so many attempts before the deadline."""
 SHORTEST_BACK_OFF = timedelta(seconds=5)
+LONGEST_BACK_OFF = timedelta(days=1)
+"""Whatever a provider asks for: what ends much further off is void, as of a clock that jumped."""
 
 
 # --- when ----------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ def join(refresh_at: datetime, refresh_expires_at: datetime, access_at: datetime
 
 def same_again(now: datetime, expires_at: datetime) -> datetime:
     """When to ask again after the provider handed out the token that we have already."""
-    half_left = now + (expires_at - now) / 2
+    half_left = now + min((expires_at - now) / 2, LONGEST_BACK_OFF)
     return max(min(half_left, expires_at - SKEW), now + FLOOR)
 
 
@@ -256,11 +258,13 @@ def back_off(
     """Not again until this instant; `failures` counts this one too.
 
     Doubles from the reason's first back-off to its longest, less a spread of up to a quarter taken
-    from `key`; leaves ATTEMPTS_LEFT attempts before `deadline`; never sooner than `retry_after`.
+    from `key`; leaves ATTEMPTS_LEFT attempts before `deadline`; never sooner than `retry_after`, of
+    which LONGEST_BACK_OFF counts.
     """
     first, longest = _PATIENCE.get(reason, _DEFAULT_PATIENCE)
     delay = min(first * (1 << min(failures - 1, 16)), longest)
     delay -= delay / 4 * fraction(f"{key} {failures}")
     if deadline is not None and deadline > now:
         delay = min(delay, (deadline - now) / ATTEMPTS_LEFT)
-    return now + max(delay, SHORTEST_BACK_OFF, retry_after or SHORTEST_BACK_OFF)
+    asked = min(retry_after or SHORTEST_BACK_OFF, LONGEST_BACK_OFF)
+    return now + max(delay, SHORTEST_BACK_OFF, asked)

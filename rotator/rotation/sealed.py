@@ -98,9 +98,9 @@ def parsed(text: str) -> datetime | None:
     """The instant that `instant` wrote; None for empty, odd or naive text."""
     try:
         at = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def token_fields(provider: Provider, owner: str, token: Token, generation: int) -> dict[str, str]:
