@@ -40,7 +40,7 @@ def console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    wide = None if stream.isatty() else 240
+    wide = None if stream.isatty() else 4096  # a pipe gets one line a row
     return Console(file=stream, markup=False, highlight=False, emoji=False, width=wide)
 
 
@@ -97,7 +97,7 @@ def relative(at: datetime, now: datetime) -> str:
 
 def rough(length: timedelta) -> str:
     """With two units at most: "13d4h", "9h12m", "40s"."""
-    seconds = int(length.total_seconds())
+    seconds = round(length.total_seconds())
     for size, below in ((86_400, 3_600), (3_600, 60)):
         if seconds >= size:
             seconds -= seconds % below
