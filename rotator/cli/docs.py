@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rotator.cli import reference
 from rotator.durations import display
 from rotator.jobmodel import (
     CredentialModel,
@@ -196,7 +197,10 @@ def block(page: str, name: str, text: str) -> str:
     return marked.sub(lambda match: f"{match[1]}{text.rstrip()}\n{match[2]}", page)
 
 
-PAGES: list[tuple[Path, Callable[[str], str]]] = [(ROOT / "jobs" / "README.md", jobs_page)]
+PAGES: list[tuple[Path, Callable[[str], str]]] = [
+    (ROOT / "jobs" / "README.md", jobs_page),
+    (ROOT / "rotator" / "cli" / "README.md", reference.page),
+]
 """Each page and what makes its new text from its present one."""
 
 
