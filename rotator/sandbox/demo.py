@@ -169,9 +169,9 @@ def demo(seconds: int, console: Console | None = None) -> int:
         stage = open_.enter_context(Stage(clock, epoch.isoformat()))
         open_.enter_context(only(stage.environ))
         summary = _performed(stage, shown_on, seconds)
+        stage.keeps_log = not summary.is_good
     show_summary(shown_on, summary)
     if summary.is_good:
-        stage.forget_log()
         return 0
     say(shown_on, f"\nThe workers' log: {stage.log}; its last lines:\n{stage.last_words()}")
     return 1

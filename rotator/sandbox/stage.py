@@ -94,6 +94,8 @@ class Stage:
         self.urls: dict[str, str] = {}
         self.environ: dict[str, str] = {}
         """The whole environment of a worker, and of a consumer."""
+        self.keeps_log = False
+        """Set where something failed: the workers' log then outlives the stage."""
         self._epoch, self._jobs, self._command = epoch, jobs, worker
         self._extra = extra or {}
         self._open = ExitStack()
@@ -103,6 +105,7 @@ class Stage:
             folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="rotator-")))
             self.folder = folder
             self.log = _log_file()
+            opening.callback(self._forget_log)
             for name, fake in self.cast.fakes.items():
                 self.urls[name] = opening.enter_context(served(fake))
             aws = opening.enter_context(serve(self.aws))
@@ -136,10 +139,6 @@ class Stage:
         """The end of what the workers wrote."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def forget_log(self) -> None:
-        """Nobody needs it: all went well."""
-        self.log.unlink(missing_ok=True)
-
     def _end_workers(self) -> None:
         try:
             for worker in reversed(self.workers):  # a standby before the one it stands by
@@ -148,6 +147,10 @@ class Stage:
             for worker in self.workers:
                 if worker.is_alive:
                     worker.kill()
+
+    def _forget_log(self) -> None:
+        if not self.keeps_log:
+            self.log.unlink(missing_ok=True)
 
     def _environment(self, folder: Path, aws: str) -> dict[str, str]:
         ours = {
