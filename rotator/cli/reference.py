@@ -88,7 +88,7 @@ def _said(parameter: Any) -> str:
 
 def _completion() -> Iterator[str]:
     yield "## Completion\n"
-    yield "`rotator --install-completion` teaches the shell in use; `--show-completion` shows how.\n"
+    yield "`rotator --install-completion` teaches the shell in use; `--show-completion` shows it.\n"
 
 
 def _rows(head: str, other: str, rows: Mapping[str, str]) -> str:

@@ -66,7 +66,7 @@ def _read(credential: "Credential") -> "Token":
     """The token itself. Never from an argument: those are shown to every user of the machine."""
     from rotator.model import Secret, Token
 
-    if sys.stdin.isatty():
+    if _at_a_terminal():
         text = str(typer.prompt(f"Refresh token of {credential.qualified}", hide_input=True))
     else:
         text = sys.stdin.readline(1 << 17)
@@ -74,6 +74,10 @@ def _read(credential: "Credential") -> "Token":
     if not text or not text.isprintable():
         raise BadUsage("no token was given", remedy="one line on stdin, or at the prompt")
     return Token(value=Secret(text))
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _instant(text: str) -> datetime:
@@ -132,7 +136,7 @@ def _asked_expiry(credential: "Credential", now: datetime) -> datetime | None:
 
     lifespan = credential.schedule.token(REFRESH_TOKEN).lifespan
     proposed = f"{now + lifespan:%Y-%m-%d}" if lifespan else _NEVER
-    if not sys.stdin.isatty():
+    if not _at_a_terminal():
         raise BadUsage(
             "the provider does not tell when this token dies", remedy=f"--expires-at {proposed}"
         )
@@ -154,9 +158,8 @@ def _report_seed(house: "House", told: dict[str, Any], *, dry_run: bool, as_json
         text = f" ({told['text']})" if told["text"] else ""
         out.say(f"{told['credential']}: the provider says: {told['inspection']}{text}")
         if not dead:
-            out.say(f"it dies {out.instant(told['expires_at']).replace('-', 'never', 1)}"
-                    if told["expires_at"] is None
-                    else f"it dies {out.both(told['expires_at'], house.clock.now())}")  # fmt: skip
+            dies = told["expires_at"]
+            out.say(f"it dies {out.both(dies, house.clock.now()) if dies else _NEVER}")
         if not dry_run:
             out.say(f"kept as generation {told['generation']}", _onward(house, told["credential"]))
     return Exit.FAILED if dead else Exit.DONE

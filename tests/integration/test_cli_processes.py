@@ -1,0 +1,111 @@
+"""The command line as processes: a worker beside it, a pipe, a supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rotator.cli.exits import Exit
+from rotator.clock import Clock
+from tests.integration.town import Town
+
+_PATIENCE = 30.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Look again and again, for half a minute at most."""
+    clock = Clock()
+    ends = clock.monotonic() + _PATIENCE
+    while not condition():
+        assert clock.monotonic() < ends, "it never came"
+        clock.sleep(timedelta(milliseconds=50))
+
+
+@contextmanager
+def worker(here: Town) -> Iterator[subprocess.Popen[str]]:
+    """`rotator worker`, told to end at the end."""
+    log = (here.home / "worker.log").open("w")
+    with log, subprocess.Popen(
+        [sys.executable, "-m", "rotator", "worker"],
+        env=here.environ, stdout=log, stderr=log, text=True,
+    ) as process:  # fmt: skip
+        try:
+            until(lambda: here.run("status", "--json").json["worker"])
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(_PATIENCE)
+            here.heard.append((here.home / "worker.log").read_text())
+
+
+def all_fresh(here: Town) -> bool:
+    found = here.run("status", "--json").json["credentials"]
+    return {each["state"] for each in found} == {"fresh"}
+
+
+def test_beside_a_worker_requests_are_stored_and_watched(here: Town) -> None:
+    with worker(here) as process:
+        until(lambda: all_fresh(here))
+        before = here.secret("alation/etl")["generation"]
+        said = here.spawn("rotate", "--all", "--why", "drill")
+        assert (said.code, said.err) == (0, ""), said
+        assert said.out.count(": rotated") == 3
+        assert int(here.secret("alation/etl")["generation"]) > int(before)
+        until(lambda: here.run("health").code == 0)
+        asked = here.run("rotate", "oauth", "--no-wait", "--json").json
+        assert asked[0]["outcome"] == "asked"
+        seeded = here.run("seed", "alation/sso", stdin=here.hand_made())
+        assert "the worker goes on from here" in seeded.out
+        until(lambda: all_fresh(here))
+    assert process.returncode == 0
+    causes = {each["cause"] for each in here.run("history", "--json").json}
+    assert any(cause.endswith(": drill") for cause in causes)
+
+
+def test_beside_a_worker_a_failure_is_reported_with_its_reason(here: Town) -> None:
+    here.environ["ALATION_PASSWORD"] = "canary-wrong"
+    with worker(here):
+        said = here.spawn("rotate", "alation/etl")
+    assert said.code == Exit.PERSON
+    assert said.out.startswith("alation/etl: needs a person: ")
+
+
+def test_health_alone_loads_neither_typer_nor_what_talks_to_anybody(here: Town) -> None:
+    heavy = ("typer", "rich", "boto3", "botocore", "httpx", "httpcore", "alembic", "sqlalchemy",
+             "apscheduler", "structlog")  # fmt: skip
+    program = (
+        "import sys; sys.argv = ['rotator', 'health', '--json']\n"
+        "from rotator.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=here.environ, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == "[] 1\n"
+    assert '"healthy": false' in done.stdout
+
+
+def test_health_alone_knows_its_one_option_and_tells_errors(here: Town) -> None:
+    assert here.spawn("health", "--loud").code == Exit.USAGE
+    assert here.spawn("health", "--help").code == 0
+    said = here.spawn("health", ROTATOR_THREADS="0")
+    assert said.code == Exit.WRONG
+    assert said.err.startswith("rotator: ROTATOR_THREADS")
+
+
+def test_the_reader_of_a_pipe_may_hang_up(here: Town) -> None:
+    here.run("rotate", "oauth")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        done = subprocess.run(
+            [sys.executable, "-u", "-m", "rotator", "status"], env=here.environ, stdout=gone,
+            stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (Exit.FAILED, "")
