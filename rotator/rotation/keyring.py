@@ -100,13 +100,13 @@ def _held(tools: Tools, credential: Credential) -> Iterator[tuple[Hands, Record]
     """The lease, both secrets as they are now, and the ledger's record."""
     name, now = credential.qualified, tools.clock.now()
     lease = tools.ledger.take(name, tools.owner, now, now + tools.lease_time)
+    record = tools.ledger.look(name)
+    if record is None:
+        raise LedgerError(f"the ledger does not know {name} yet", remedy="start the worker once")
     if lease is None:
         raise LeaseLost(f"a walk of {name} is under way", remedy="try again in a minute")
     hands = Hands(tools, credential, lease, {})
     try:
-        record = tools.ledger.look(name)
-        if record is None:
-            raise LedgerError(f"{name} is not enrolled", remedy="start the worker once")
         for shelf, spec in credential.secrets.items():
             hands.versions[shelf] = tools.store.get(spec)
         yield hands, record
