@@ -84,12 +84,13 @@ class Consumer:
         try:
             with httpx.Client(timeout=_PATIENCE, trust_env=False) as http:
                 while not self._stop.is_set():
-                    self._visit(http)
+                    self.visit(http)
                     self._clock.wait(self._stop, timedelta(minutes=10))
         except Exception as error:  # noqa: BLE001 - whatever ends it is told in the summary
             self.tally.broken = type(error).__name__
 
-    def _visit(self, http: httpx.Client) -> None:
+    def visit(self, http: httpx.Client) -> None:
+        """One call, and what comes of it."""
         if self._is_accepted(http, self._token()):
             self.tally.accepted += 1
             return

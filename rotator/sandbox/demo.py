@@ -22,8 +22,8 @@ from rotator.ledger.sql import SqlLedger
 from rotator.sandbox.ambush import Ambush
 from rotator.sandbox.journal import Journal
 from rotator.sandbox.screen import Screen, View, say, screen, show_summary
-from rotator.sandbox.stage import Stage, Worker, ended_by_signals, only
-from rotator.sandbox.summary import Summary, summarize
+from rotator.sandbox.stage import WORKER, Stage, Worker, ended_by_signals, only
+from rotator.sandbox.summary import INTERRUPTED, Summary, summarize
 from rotator.sandbox.troupe import Part, at_work, is_calm, parts
 from rotator.sandbox.witness import Stored
 
@@ -156,7 +156,7 @@ class Play:
         self.journal.stored(stored)
 
 
-def demo(seconds: int, console: Console | None = None) -> int:
+def demo(seconds: int, console: Console | None = None, worker: Sequence[str] = WORKER) -> int:
     """Play it; the exit code: 0 only if everything promised held."""
     shown_on = console or Console()
     if 0 < seconds < SHORTEST:
@@ -166,13 +166,15 @@ def demo(seconds: int, console: Console | None = None) -> int:
     with ended_by_signals(), ExitStack() as open_:
         epoch = Clock().now()
         clock = Clock(FACTOR, epoch)
-        stage = open_.enter_context(Stage(clock, epoch.isoformat()))
+        stage = open_.enter_context(Stage(clock, epoch.isoformat(), worker=worker))
         open_.enter_context(only(stage.environ))
         summary = _performed(stage, shown_on, seconds)
-        stage.keeps_log = not summary.is_good
+        stage.keeps_log = not (summary.is_good or summary.is_interrupted)
     show_summary(shown_on, summary)
     if summary.is_good:
         return 0
+    if summary.is_interrupted:
+        return 130
     say(shown_on, f"\nThe workers' log: {stage.log}; its last lines:\n{stage.last_words()}")
     return 1
 
@@ -187,7 +189,7 @@ def _performed(stage: Stage, console: Console, seconds: int) -> Summary:
         try:
             play.run()
         except KeyboardInterrupt:
-            died = "" if not seconds else "interrupted"
+            died = INTERRUPTED if seconds else ""
         except Failed as failed:
             died = str(failed)
         finally:

@@ -9,6 +9,7 @@ from rotator.sandbox.journal import Journal
 from rotator.sandbox.stage import Stage
 from rotator.sandbox.troupe import Part
 
+INTERRUPTED = "interrupted before its time was up"
 RENEWALS, REPLACEMENTS = 2, 1
 """How often each access token, and each refresh token of a chain, must have been replaced."""
 
@@ -25,6 +26,7 @@ class Check:
 class Summary:
     checks: tuple[Check, ...]
     figures: tuple[str, ...]
+    is_interrupted: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -43,7 +45,8 @@ def summarize(
     ]
     if died:
         checks.insert(0, Check(held=False, text=died))
-    return Summary(tuple(checks), tuple(_figures(stage, cast, journal)))
+    figures = tuple(_figures(stage, cast, journal))
+    return Summary(tuple(checks), figures, died == INTERRUPTED)
 
 
 def _renewed(cast: Sequence[Part]) -> Check:
