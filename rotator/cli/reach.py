@@ -48,7 +48,7 @@ def _connected(
     except httpcore.ConnectTimeout:
         return "connecting took too long"
     except httpcore.ConnectError:
-        return "connecting failed" if not tls else "connecting, or its certificate, failed"
+        return "connecting failed"
     finally:
         wire.begin(None)
     return ""

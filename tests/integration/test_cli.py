@@ -538,4 +538,4 @@ def test_a_worker_that_does_not_know_a_credential_yet_is_told_so(here: Town) -> 
         assert waiting.code == Exit.FAILED
         assert "the worker is at it" in waiting.out
         assert here.run("migrate").code == Exit.BUSY
-        assert here.run("worker", "--no-standby").code == Exit.BUSY
+        assert here.spawn("worker", "--no-standby").code == Exit.BUSY
