@@ -13,8 +13,9 @@ from rotator.errors import SealError, SeedMissing
 from rotator.jobs import Credential
 from rotator.ledger.base import Because, MarkKind, Record, Seal
 from rotator.model import REFRESH_TOKEN, Token
-from rotator.policy import SEED_RETRY, Choice, Holding, Source, choose
+from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose
 from rotator.providers.base import Grant
+from rotator.rotation.jumps import asked_at
 from rotator.rotation.sealed import kept_token, parsed, seed_mark, unpack_tokens
 from rotator.rotation.tools import Tools
 
@@ -48,7 +49,7 @@ class Holdings:
         self._provider = credential.provider
         self._record = record
         self._keyring = keyring
-        self._now = now
+        self.now = now
         self._spent = {m.key: m for m in record.marks if m.kind is MarkKind.SPENT}
         self._refusals = {m.key: m for m in record.marks if m.kind is MarkKind.REFUSED}
         self.missing: list[str] = []
@@ -72,11 +73,12 @@ class Holdings:
         return bool(self._keyring.get("adopted_at"))
 
     @property
-    def may_not_spend(self) -> bool:
-        """Another ledger's chain, or one taken over so lately that its owner may be in flight."""
+    def spends_from(self) -> datetime | None:
+        """When a chain may be spent that was taken over: its owner may have been in flight."""
         adopted_at = parsed(self._keyring.get("adopted_at", ""))
-        lately = adopted_at is not None and self._now < adopted_at + self._tools.settle_time
-        return self.foreign or lately
+        if adopted_at is None or adopted_at > self.now + SKEW:
+            return None
+        return adopted_at + self._tools.settle_time
 
     @property
     def doubted(self) -> frozenset[str]:
@@ -105,12 +107,26 @@ class Holdings:
         return kept_token(self._keyring)
 
     def spending(self, holding: Holding) -> list[Choice]:
-        """Every grant that would spend this token and presents nothing else."""
+        """Every grant that would spend this token, with what else it would present."""
         return [
-            Choice(grant, (holding,))
+            Choice(grant, presents)
             for grant in self._provider.grants
-            if grant.spends == holding.name and grant.needs == {holding.name}
+            if grant.spends == holding.name
+            if (presents := self._beside(holding, grant))
         ]
+
+    def may_be_spent(self, holding: Holding) -> bool:
+        """Whether no grant that would spend it was refused, or told that it is dead."""
+        return not any(self._refused(*choice) for choice in self.spending(holding))
+
+    def _beside(self, holding: Holding, grant: Grant) -> tuple[Holding, ...]:
+        """What the grant presents with this token in it; nothing where something is missing."""
+        needs = sorted(grant.needs)
+        found = [
+            [holding] if name == holding.name else [h.holding for h in self._by_name.get(name, ())]
+            for name in needs
+        ]
+        return tuple(each[0] for each in found) if all(found) else ()
 
     def choose(self, wanted: str) -> Choice | None:
         """The grant to use for a token, None where only a person can help."""
@@ -147,7 +163,7 @@ class Holdings:
         return list(once.values())
 
     def _expired(self, token: Token) -> bool:
-        return token.expires_at is not None and token.expires_at <= self._now
+        return token.expires_at is not None and token.expires_at <= self.now
 
     def _grew_from(self, seed: Token) -> bool:
         mark = seed_mark(self._provider, self._credential.qualified, seed.value)
@@ -182,15 +198,18 @@ class Holdings:
         return Held(holding=holding, token=token)
 
     def _refused(self, grant: Grant, presents: tuple[Holding, ...]) -> bool:
-        """A kept token stays refused; a seed is tried once more a day, or when a person asks."""
-        if self.may_not_spend and any(
-            held.source is Source.KEYRING and held.name == grant.spends for held in presents
-        ):
+        """A kept token stays refused; a seed is tried once more a day, or when a person asks.
+
+        Nothing is spent while the keyring is another ledger's, a fresh seed neither: kept, it would
+        take the place of a chain that may be alive.
+        """
+        if self.foreign and grant.spends is not None:
             return True
         mark = self._refusals.get(self._tools.refusal(self._provider, grant, presents))
         if mark is None:
             return False
         if not any(held.source is Source.SEED for held in presents):
             return True
-        asked_again = any(m.again and m.asked_at > mark.at for m in self._record.manuals)
-        return not asked_again and self._now < mark.at + SEED_RETRY
+        asked = (asked_at(m, self.now) for m in self._record.manuals if m.again)
+        asked_again = any(at > mark.at for at in asked)
+        return not asked_again and mark.at - SKEW <= self.now < mark.at + SEED_RETRY

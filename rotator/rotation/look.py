@@ -4,27 +4,28 @@ Nothing is changed and no provider is asked. What is derived here is derived ane
 nobody remembers where a rotation was.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.jobs import Credential
 from rotator.ledger.base import BackOff, Intent, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
-from rotator.plan import Agreement, AnswerSeen, IntentSeen, Seen, ShelfSeen
-from rotator.policy import Choice, Holding, Renewal, Source
+from rotator.plan import AnswerSeen, IntentSeen, Seen
+from rotator.policy import LONGEST_BACK_OFF, SKEW, Choice, Holding, Renewal, Source
 from rotator.rotation.holdings import Holdings
+from rotator.rotation.jumps import asked_at, is_void
 from rotator.rotation.sealed import parsed
+from rotator.rotation.shelves import shelf_seen
 from rotator.rotation.tools import Tools
 from rotator.rotation.wants import Newest, due, joined, reason_for, want
+from rotator.schedule import Schedule
 from rotator.store.base import Version
 
-LAG = timedelta(minutes=1)
-"""For so long after our last write a read may show an earlier version of ours."""
+VOID_BEYOND = LONGEST_BACK_OFF + timedelta(hours=1)
+"""A back-off that ends further off than this was stored by a clock that jumped."""
 KEPT_BACK = frozenset({"Garbled", "Unanswered"})
 """Outcomes of a seal that stays until another rotator, another job file or a person reads it."""
-LONGEST_BACK_OFF = timedelta(days=2)
-"""A back-off that ends further off than this was stored by a clock that jumped: it is void."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +44,8 @@ class Sight:
     refresh_due: Renewal | None
     seed_to_keep: Holding | None
     """The seed on which a chain hangs."""
-    staleness: timedelta
-    """The slowest consumer's cache."""
-    survive: timedelta
-    """The outage that must not cost a consumer its token."""
+    schedule: Schedule
+    """What consumers can take: their caches, and the outage that must not cost them a token."""
 
     def seal(self, intent_id: str) -> Seal:
         return next(seal for seal in self.record.seals if seal.intent.id == intent_id)
@@ -61,7 +60,13 @@ class Sight:
         if version is None or version.generation <= self.record.row.killed_through:
             return False
         expires_at = parsed(version.fields.get("expires_at", ""))
-        return expires_at is not None and now + self.staleness < expires_at
+        return expires_at is not None and now + self.schedule.consumer_max_staleness < expires_at
+
+    @property
+    def published_fields(self) -> Mapping[str, str]:
+        """The fields of the consumers' secret."""
+        version = self.versions.get(Shelf.TOKEN)
+        return version.fields if version else {}
 
     @property
     def keyring(self) -> Mapping[str, str]:
@@ -84,36 +89,55 @@ def look(
     refresh = _newest_refresh(holdings)
     access_due = due(credential, ACCESS_TOKEN, access)
     refresh_due = joined(credential, refresh, due(credential, REFRESH_TOKEN, refresh), access_due)
-    back_offs = {what: back_off.until for what, back_off in active_back_offs(record, now).items()}
-    reasons = {
-        REFRESH_TOKEN: reason_for(REFRESH_TOKEN, refresh, refresh_due, record, now),
-        ACCESS_TOKEN: reason_for(ACCESS_TOKEN, access, access_due, record, now),
-    }
-    wanted = _wanted(credential, holdings, reasons, paused=record.row.paused_at is not None)
+    later = {REFRESH_TOKEN: refresh_due, ACCESS_TOKEN: access_due}
+    newest = {REFRESH_TOKEN: refresh, ACCESS_TOKEN: access}
+    reasons = {name: reason_for(name, newest[name], later[name], record, now) for name in later}
+    paused = record.row.paused_at is not None
+    wanted = {} if paused else _wanted(credential, holdings, reasons)
     choices = {token: choice for token in wanted if (choice := holdings.choose(token))}
-    wants = tuple(
-        want(token, reason, choices.get(token), record.open_intents, back_offs, now)
-        for token, reason in wanted.items()
-    )
-    renewals = {ACCESS_TOKEN: access_due, REFRESH_TOKEN: refresh_due}
-    seed = _seed_to_keep(credential, holdings)
-    seen = Seen(
-        now=now,
-        shelves={shelf: _shelf(record, shelf, version, now) for shelf, version in versions.items()},
-        answers=tuple(_answer(tools, credential, seal, now) for seal in record.seals),
-        intents=tuple(_intent(credential, intent) for intent in record.open_intents),
-        wants=wants,
+    seed = None if paused else _seed_to_keep(credential, holdings, choices)
+    adopts_at = None if paused else _adopts_at(tools, credential, record, holdings)
+    facts = _facts(tools, credential, record, versions, now)
+    seen = replace(
+        facts,
+        wants=tuple(
+            want(token, why, choices.get(token), holdings, record, facts.back_offs)
+            for token, why in wanted.items()
+        ),
         seed_to_keep=seed is not None,
-        chain_to_adopt=_chain_to_adopt(tools, credential, record, holdings, now),
-        back_offs=back_offs,
-        renew_at=tuple(at.at for name, at in renewals.items() if at and name not in wanted),
+        chain_to_adopt=adopts_at is not None and adopts_at <= now,
+        renew_at=_renewals(later, wanted, adopts_at),
     )
     return Sight(
         seen=seen, record=record, versions=versions, holdings=holdings, choices=choices,
         access=access, access_due=access_due, refresh=refresh, refresh_due=refresh_due,
-        seed_to_keep=seed, staleness=credential.schedule.consumer_max_staleness,
-        survive=credential.schedule.survive,
+        seed_to_keep=seed, schedule=credential.schedule,
     )  # fmt: skip
+
+
+def _renewals(
+    later: Mapping[str, Renewal | None], wanted: Container[str], adopts_at: datetime | None
+) -> tuple[datetime, ...]:
+    """When something is to be done that is not wanted yet."""
+    found = [renewal.at for name, renewal in later.items() if renewal and name not in wanted]
+    return (*found, adopts_at) if adopts_at else tuple(found)
+
+
+def _facts(
+    tools: Tools,
+    credential: Credential,
+    record: Record,
+    versions: Mapping[Shelf, Version | None],
+    now: datetime,
+) -> Seen:
+    """What store and ledger say by themselves, before it is asked what is wanted."""
+    return Seen(
+        now=now,
+        shelves={shelf: shelf_seen(record, shelf, found, now) for shelf, found in versions.items()},
+        answers=tuple(_answer(tools, credential, seal, now) for seal in record.seals),
+        intents=tuple(_intent(credential, intent, now) for intent in record.open_intents),
+        back_offs={what: found.until for what, found in active_back_offs(record, now).items()},
+    )
 
 
 def reader(tools: Tools, credential: Credential) -> str:
@@ -122,12 +146,16 @@ def reader(tools: Tools, credential: Credential) -> str:
 
 
 def active_back_offs(record: Record, now: datetime) -> dict[str, BackOff]:
-    """Those that still hold: a manual request passes the ones stored before it was asked."""
-    asked = max((manual.asked_at for manual in record.manuals), default=None)
+    """Those that still hold: a manual request passes the ones stored before it was asked.
+
+    One that a clock stored which ran ahead is void.
+    """
+    asked = max((asked_at(manual, now) for manual in record.manuals), default=None)
     return {
         what: back_off
         for what, back_off in record.back_offs.items()
-        if now < back_off.until < now + LONGEST_BACK_OFF and not (asked and back_off.since < asked)
+        if back_off.since - SKEW <= now < back_off.until < now + VOID_BEYOND
+        and not (asked and back_off.since < asked)
     }
 
 
@@ -135,12 +163,8 @@ def _wanted(
     credential: Credential,
     holdings: Holdings,
     reasons: Mapping[str, Reason | None],
-    *,
-    paused: bool,
 ) -> dict[str, Reason]:
     """Tokens to replace now, the refresh token first; a hopeless chain is told before it is due."""
-    if paused:
-        return {}
     wanted = {token: reason for token, reason in reasons.items() if reason}
     if not credential.provider.is_chain:
         wanted.pop(REFRESH_TOKEN, None)
@@ -157,26 +181,29 @@ def _presents(choice: Choice, fingerprints: frozenset[str]) -> bool:
     return any(held.fingerprint in fingerprints for held in choice.presents)
 
 
-def _seed_to_keep(credential: Credential, holdings: Holdings) -> Holding | None:
-    """A seed on which a chain hangs: it is kept, with its real dates, before anything is spent."""
+def _seed_to_keep(
+    credential: Credential, holdings: Holdings, choices: Mapping[str, Choice]
+) -> Holding | None:
+    """A seed on which a chain hangs: it is kept, with its real dates, before anything is spent.
+
+    Not one that the provider has just disowned; what does not spend it may still present it.
+    """
     choice = holdings.choose(ACCESS_TOKEN) if credential.provider.is_chain else None
-    presented = choice.presents if choice else ()
+    presented = [held for each in (choice, *choices.values()) if each for held in each.presents]
     seeds = (held for held in presented if held.source is Source.SEED)
-    return next((held for held in seeds if held.name == REFRESH_TOKEN), None)
+    seed = next((held for held in seeds if held.name == REFRESH_TOKEN), None)
+    return seed if seed and holdings.may_be_spent(seed) else None
 
 
-def _chain_to_adopt(
-    tools: Tools, credential: Credential, record: Record, holdings: Holdings, now: datetime
-) -> bool:
-    """Another ledger's keyring that has stood still for a settle time, and was never taken over."""
+def _adopts_at(
+    tools: Tools, credential: Credential, record: Record, holdings: Holdings
+) -> datetime | None:
+    """When another ledger's keyring has stood still for a settle time; it is taken over once."""
     on_record = record.row.records.get(Shelf.KEYRING)
-    return (
-        holdings.foreign
-        and not holdings.was_adopted
-        and on_record is not None
-        and now >= on_record.put_at + tools.settle_time
-        and REFRESH_TOKEN in credential.provider.inspections
-    )
+    can_tell = REFRESH_TOKEN in credential.provider.inspections
+    if not holdings.foreign or holdings.was_adopted or on_record is None or not can_tell:
+        return None
+    return on_record.put_at + tools.settle_time
 
 
 def _newest_access(record: Record, version: Version | None, now: datetime) -> Newest | None:
@@ -230,7 +257,9 @@ def _worth_storing(seal: Seal, now: datetime) -> frozenset[str]:
     )
 
 
-def _intent(credential: Credential, intent: Intent) -> IntentSeen:
+def _intent(credential: Credential, intent: Intent, now: datetime) -> IntentSeen:
+    if is_void(intent, now):
+        return IntentSeen(id=intent.id, settles_at=now, replayable_until=now)
     grant = credential.provider.grant(intent.grant)
     replay = grant.replay if grant and intent.spends else timedelta(0)
     return IntentSeen(
@@ -238,28 +267,3 @@ def _intent(credential: Credential, intent: Intent) -> IntentSeen:
         settles_at=intent.settles_at,
         replayable_until=intent.first_intended_at + replay,
     )
-
-
-def _shelf(record: Record, shelf: Shelf, version: Version | None, now: datetime) -> ShelfSeen:
-    if version is None:
-        return ShelfSeen()
-    agreement = _agreement(record, shelf, version, now)
-    return ShelfSeen(agreement=agreement, generation=version.generation)
-
-
-def _agreement(record: Record, shelf: Shelf, version: Version, now: datetime) -> Agreement:
-    """How the current version compares with the one on record.
-
-    A keyring of an equal generation is adopted too: thrown back, it may be the only living key.
-    """
-    on_record = record.row.records.get(shelf)
-    if version.id in {seal.intent.id for seal in record.seals}:
-        return Agreement.SAME
-    if on_record is None:
-        return Agreement.FOREIGN_NEWER if version.fields.get("schema") else Agreement.SAME
-    if version.id == on_record.version_id:
-        return Agreement.SAME
-    if version.id in record.versions.get(shelf, {}):
-        return Agreement.LAGGING if now - on_record.put_at < LAG else Agreement.OLDER
-    newer = version.generation + (shelf is Shelf.KEYRING) > on_record.generation
-    return Agreement.FOREIGN_NEWER if newer else Agreement.FOREIGN

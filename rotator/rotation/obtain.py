@@ -16,14 +16,15 @@ from itertools import count
 from rotator.clock import new_id
 from rotator.errors import (
     LedgerError,
-    ProviderError,
+    Misconfigured,
+    Rejected,
     RotatorError,
-    StoreError,
+    Throttled,
     Unanswered,
     Unreachable,
 )
 from rotator.ledger.base import Change, Close, Intend, Intent, Seal
-from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.plan import Step
 from rotator.policy import Choice, Holding, Source
 from rotator.providers.base import Grant, Request
@@ -70,13 +71,12 @@ def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
     try:
         answer = hands.tools.door.send(sending.request, spending=spending)
     except Unreachable as error:
-        return _unsealed(
-            sight, sending, error, [Close(intent_id=sending.intent.id, outcome="unsent")]
-        )
+        closed = [Close(intent_id=sending.intent.id, outcome="unsent")]
+        return _unsealed(hands, sight, sending, error, closed)
     except Unanswered as error:
         harmless = not (spending or sending.intent.kills)
         closed = [Close(intent_id=sending.intent.id, outcome="unanswered")] if harmless else []
-        return _unsealed(sight, sending, error, closed)
+        return _unsealed(hands, sight, sending, error, closed)
     sealed = Sealed(answer=answer, held=_refresh_held(sight), carried=_carried(sight))
     cipher = hands.tools.sealing.seal(
         pack_answer(sealed), bound_to=hands.tools.bound_to(sending.intent, "answer")
@@ -89,22 +89,24 @@ def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
 
 
 def _unsealed(
-    sight: Sight, sending: _Sending, error: RotatorError, closed: Sequence[Change]
+    hands: Hands, sight: Sight, sending: _Sending, error: RotatorError, closed: Sequence[Change]
 ) -> Done:
     """No answer: the grant backs off; what was sent and spends stays open until it is settled."""
     deadline = sight.access.expires_at if sight.access else None
     line = f"grant:{sending.grant.name}"
-    waiting = back_off(line, error, sight.record, sight.seen.now, deadline)
+    now = hands.tools.clock.now()  # the request may have taken its time
+    waiting = back_off(line, error, sight.record, now, deadline)
     return Done([*closed, waiting], type(error).__name__, str(error))
 
 
 def _prove(hands: Hands, grant: Grant) -> None:
     """Show that the writes to come would work, before anything is spent or killed for them."""
-    store, shelves = hands.tools.store, _shelves(grant)
-    if grant.spends or grant.kills:
-        for shelf in shelves:
-            store.prove(hands.spec(shelf), hands.versions.get(shelf))
-    store.reserve(len(shelves))
+    store = hands.tools.store
+    spends = [Shelf.KEYRING] if grant.spends else []
+    kills = [Shelf.TOKEN] if grant.kills else []
+    for shelf in [*spends, *kills]:
+        store.prove(hands.spec(shelf), hands.versions.get(shelf))
+    store.reserve(len(_shelves(grant)))
 
 
 def _shelves(grant: Grant) -> list[Shelf]:
@@ -182,13 +184,24 @@ def seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed
 
 
 def _kept_from_memory(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> bool:
-    """Whether the answer's refresh token is safe in the keyring, though not in the ledger."""
+    """Whether nothing of the answer is lost without its seal; its refresh token is kept for that.
+
+    What cannot be read may hold a token, and only the seal saves it.
+    """
     try:
         token = grant.read(sealed.answer, seal.sent_at).get(REFRESH_TOKEN)
-        if token is not None:
-            hands.put_keyring(seal.intent.id, token, seal.intent.generation, sealed.carried)
-    except ProviderError:
+        return token is None or _kept_unless_newer(hands, seal, token, sealed)
+    except (Rejected, Throttled, Misconfigured):
         return True  # a refusal: nothing in it to lose
-    except StoreError:
+    except Exception:  # noqa: BLE001 - neither the store nor a plug-in's bug may cost a token
         return False
+
+
+def _kept_unless_newer(hands: Hands, seal: Seal, token: Token, sealed: Sealed) -> bool:
+    """No lease fences this put: an older generation never replaces a newer."""
+    current = hands.tools.store.get(hands.spec(Shelf.KEYRING))
+    generation = seal.intent.generation
+    if current is not None and current.generation >= generation:
+        return current.id == seal.intent.id
+    hands.put_keyring(seal.intent.id, token, generation, sealed.carried)
     return True

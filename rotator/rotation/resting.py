@@ -3,18 +3,20 @@
 from datetime import datetime
 
 from rotator.jobs import Credential
-from rotator.ledger.base import BackOff, Change, Manual, Met, Record, Reported, Rest
-from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, State
-from rotator.plan import Step
+from rotator.ledger.base import BackOff, Change, Met, Record, Reported, Rest
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
+from rotator.plan import ShelfSeen, Step
 from rotator.policy import SKEW, GaveWay
 from rotator.providers.registry import plugins
+from rotator.rotation.jumps import asked_at
 from rotator.rotation.look import Sight, active_back_offs
 
 
 def rest(credential: Credential, sight: Sight, step: Step) -> Rest:
     """Until when, in which state, and what a person should know or do."""
     seen, row = sight.seen, sight.record.row
-    state = _state(sight)
+    # Nothing is decided on what reads show too late, nor told to anybody.
+    state = row.state if step.reason is Reason.READ_LAG else _state(sight)
     return Rest(
         due_at=step.until or seen.now,
         seen_due_at=row.due_at,
@@ -33,10 +35,11 @@ def blind_rest(record: Record, waiting: BackOff, now: datetime) -> Rest:
     row = record.row
     expires_at = row.access_expires_at
     dead = expires_at is not None and expires_at <= now
+    state = State.EXPIRED if dead else State.BACKING_OFF
     return Rest(
         due_at=waiting.until,
         seen_due_at=row.due_at,
-        state=State.EXPIRED if dead else State.BACKING_OFF,
+        state=State.NEEDS_A_PERSON if waiting.reason is Reason.NOT_OURS else state,
         reason=waiting.reason,
         text=waiting.text,
         access_renew_at=row.access_renew_at,
@@ -77,9 +80,9 @@ def _late(sight: Sight) -> bool:
     access, due = sight.access, sight.access_due
     if access is None or access.expires_at is None or due is None:
         return False
-    left = access.expires_at - sight.staleness - SKEW - sight.seen.now
+    left = access.expires_at - sight.schedule.consumer_max_staleness - SKEW - sight.seen.now
     fits = due.gave_way in (GaveWay.NOTHING, GaveWay.WINDOW)
-    return left < (min(sight.survive, due.survives) if fits else due.survives / 2)
+    return left < (min(sight.schedule.survive, due.survives) if fits else due.survives / 2)
 
 
 def _text(credential: Credential, sight: Sight, state: State) -> str:
@@ -108,11 +111,16 @@ def _remedy(credential: Credential, sight: Sight) -> str:
     return f"check {seeds}, then `rotator rotate --again {name}`"
 
 
-def manual_changes(sight: Sight) -> list[Change]:
+def manual_changes(credential: Credential, sight: Sight) -> list[Change]:
     """Requests by people: met by what was issued since, told how their first walk ended."""
     changes: list[Change] = []
     for manual in sight.record.manuals:
-        if _met(sight, manual):
+        wished = manual.tokens or {ACCESS_TOKEN}
+        can = wished if credential.provider.is_chain else wished - {REFRESH_TOKEN}
+        if not can:
+            changes.append(Met(manual_id=manual.id, at=sight.seen.now))
+            changes.append(Reported(manual_id=manual.id, outcome="it has no refresh token"))
+        elif all(_met(sight, token, asked_at(manual, sight.seen.now)) for token in can):
             changes.append(Met(manual_id=manual.id, at=sight.seen.now))
             changes.append(Reported(manual_id=manual.id, outcome="rotated"))
         elif not manual.outcome:
@@ -120,17 +128,21 @@ def manual_changes(sight: Sight) -> list[Change]:
     return changes
 
 
-def _met(sight: Sight, manual: Manual) -> bool:
-    """Whether every token asked for was issued since, and has reached its secret."""
-    if sight.seen.unkept or sight.seen.unpublished:
-        return False
-    newest = {ACCESS_TOKEN: sight.access, REFRESH_TOKEN: sight.refresh}
-    return all(
-        (found := newest[token]) is not None
-        and found.issued_at is not None
-        and found.issued_at >= manual.asked_at
-        for token in manual.tokens or {ACCESS_TOKEN}
+def _met(sight: Sight, token: str, asked: datetime) -> bool:
+    """Whether the token was issued since, and has reached its secret, however that may back off."""
+    newest, shelf = (
+        (sight.access, Shelf.TOKEN) if token == ACCESS_TOKEN else (sight.refresh, Shelf.KEYRING)
     )
+    stored = sight.seen.shelves.get(shelf, ShelfSeen()).generation
+    waiting = any(
+        answer.read
+        and not answer.kept_back
+        and token in answer.holds
+        and answer.generation > stored
+        for answer in sight.seen.answers
+    )
+    issued_at = newest.issued_at if newest else None
+    return not waiting and issued_at is not None and issued_at >= asked
 
 
 def _why_not(sight: Sight) -> str:

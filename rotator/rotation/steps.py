@@ -1,4 +1,4 @@
-"""What each line of the plan does to the world, but for OBTAIN: one effect, and what records it.
+"""What lines of the plan do to the world: one effect each, and what records it.
 
 A step either returns its changes, which the walk writes in one transaction, or raises; then the
 walk stores a back-off for that line.
@@ -6,54 +6,23 @@ walk stores a back-off for that line.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from rotator.clock import new_id
-from rotator.errors import (
-    AnotherLedger,
-    ForeignWriter,
-    RotatorError,
-    Unanswered,
-    VerifyFailed,
-)
+from rotator.errors import ForeignWriter, RotatorError, VerifyFailed
 from rotator.jobs import Credential
-from rotator.ledger.base import (
-    AddMark,
-    Because,
-    Change,
-    Close,
-    Drop,
-    Intent,
-    Killed,
-    Lease,
-    Lift,
-    Mark,
-    MarkKind,
-    Mended,
-    OnRecord,
-    Seal,
-)
+from rotator.ledger.base import Change, Drop, Lease, Lift, Mended, OnRecord, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Secret, Shelf, Token
-from rotator.plan import ADOPT, SEED, Step
-from rotator.policy import FLOOR, Holding
-from rotator.providers.base import Alive, Dead, Unknown, Verdict
+from rotator.plan import Step
+from rotator.policy import FLOOR
+from rotator.providers.base import Dead, Unknown, Verdict
 from rotator.rotation.look import Sight
-from rotator.rotation.reading import read_answer, spent
-from rotator.rotation.sealed import (
-    CARRIED,
-    instant,
-    keyring_fields,
-    parsed,
-    seed_mark,
-    token_fields,
-    unpack_tokens,
-)
+from rotator.rotation.reading import read_answer
+from rotator.rotation.sealed import keyring_fields, parsed, token_fields, unpack_tokens
 from rotator.rotation.tools import Tools
 from rotator.store.base import SecretSpec, Version
 
 REFUSALS_BEFORE_PUBLISHING = 2
 """Vendors' validate calls have been seen to refuse good tokens: no more patience than this."""
-TRIES_TO_SETTLE = 3
-"""A provider that answers, but says neither yes nor no, is asked so often."""
 
 
 @dataclass(slots=True)
@@ -138,20 +107,40 @@ class Hands:
 def mend(hands: Hands, sight: Sight, step: Step) -> Done:
     """Adopt a newer generation; put ours back in the place of an older one or a stranger's."""
     shelf = Shelf(step.subject)
-    current = hands.versions[shelf]
-    if current is None or step.reason is Reason.FOREIGN_NEWER:
-        adopted = [hands.on_record(shelf, current)] if current else []
-        return Done([*adopted], text=f"adopted the {shelf} secret as it is")
-    now, row = hands.tools.clock.now(), sight.record.row
-    if row.mended_at is not None and now < row.mended_at + FLOOR:
+    current, ours = hands.versions[shelf], sight.record.row.records.get(shelf)
+    if current is None:
+        return _restore(hands, sight, shelf)
+    if ours is None or step.reason is Reason.FOREIGN_NEWER:
+        return Done([hands.on_record(shelf, current)], text=f"adopted the {shelf} secret as it is")
+    now = hands.tools.clock.now()
+    if _mended_lately(sight, ours, now):
         raise ForeignWriter(
             f"somebody else keeps writing to the {shelf} secret",
             remedy="find the other writer, or give this credential another [secret] name",
         )
-    ours = row.records[shelf]
     hands.tools.store.move_back(hands.spec(shelf), ours.version_id, away_from=current.id)
-    changes: list[Change] = [replace(ours, put_at=now), Mended(at=now)]
+    changes: list[Change] = [replace(ours, put_at=now), Mended(at=now), Lift(what=f"mend:{shelf}")]
     return Done(changes, text=f"our {shelf} version is current again", look_afresh=True)
+
+
+def _mended_lately(sight: Sight, ours: OnRecord, now: datetime) -> bool:
+    """Whether this very secret was put back less than FLOOR ago; the other one does not count."""
+    mended_at = sight.record.row.mended_at
+    return mended_at is not None and ours.put_at <= mended_at and now < ours.put_at + FLOOR
+
+
+def _restore(hands: Hands, sight: Sight, shelf: Shelf) -> Done:
+    """A secret that we had made is gone: restored if AWS still has it, else forgotten."""
+    spec = hands.spec(shelf)
+    hands.tools.store.prove(spec, None)
+    hands.versions[shelf] = hands.tools.store.get(spec)
+    if hands.versions[shelf] is not None:
+        return Done([Lift(what=f"mend:{shelf}")], text=f"the {shelf} secret is restored")
+    now = hands.tools.clock.now()
+    gone = replace(
+        sight.record.row.records[shelf], version_id="", expires_at=None, fingerprint="", put_at=now
+    )
+    return Done([gone, Lift(what=f"mend:{shelf}")], text=f"the {shelf} secret is gone for good")
 
 
 # --- a sealed answer -----------------------------------------------------------------------------
@@ -183,83 +172,6 @@ def unsealed(hands: Hands, seal: Seal) -> tuple[Keyring, dict[str, str]]:
     return unpack_tokens(hands.tools.sealing.open(seal.keyring, bound_to=bound_to))
 
 
-# --- the worker's own secret ---------------------------------------------------------------------
-
-
-def keep(hands: Hands, sight: Sight, step: Step) -> Done:
-    """One put; its id and bytes are a function of the seal alone, so it may be done again."""
-    if step.subject == SEED:
-        return _keep_seed(hands, sight)
-    if step.subject == ADOPT:
-        return _adopt(hands, sight)
-    seal = sight.seal(step.subject)
-    tokens, carried = unsealed(hands, seal)
-    generation = seal.intent.generation
-    changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried)
-    return Done([*changes, Lift(what="keep")], text=f"generation {generation}")
-
-
-def _keep_seed(hands: Hands, sight: Sight) -> Done:
-    """A seed starts a chain, with its real dates where the provider tells them."""
-    holding = sight.seed_to_keep
-    if holding is None:
-        return Done(look_afresh=True)
-    token = sight.holdings.token(holding)
-    verdict = hands.inspect(REFRESH_TOKEN, token)
-    if isinstance(verdict, Dead):
-        marks = refuse_to_spend(hands, sight, holding)
-        return Done(
-            marks, outcome="Rejected", text=f"the provider disowns the seed: {verdict.text}"
-        )
-    mark = seed_mark(hands.credential.provider, hands.credential.qualified, token.value)
-    dated = _dated(hands, token, verdict)
-    generation = hands.next_generation(sight)
-    changes = hands.put_keyring(new_id(), dated, generation, {"seed": mark})
-    return Done([*changes, Lift(what="keep:seed")], text=f"generation {generation}")
-
-
-def refuse_to_spend(hands: Hands, sight: Sight, holding: Holding) -> list[Change]:
-    """Bar a seed that the provider disowns from every grant that would spend it."""
-    provider, now = hands.credential.provider, hands.tools.clock.now()
-    return [
-        AddMark(
-            mark=Mark(
-                kind=MarkKind.REFUSED,
-                key=hands.tools.refusal(provider, choice.grant, choice.presents),
-                at=now,
-                because=Because.REFUSED,
-                text="an inspection disowned it",
-            )
-        )
-        for choice in sight.holdings.spending(holding)
-    ]
-
-
-def _dated(hands: Hands, token: Token, verdict: Verdict) -> Token:
-    """The provider's own dates; failing them, the lifespan that the job states from now on."""
-    now = hands.tools.clock.now()
-    stated = hands.credential.schedule.token(REFRESH_TOKEN).lifespan
-    assumed = now + stated if stated else None
-    if isinstance(verdict, Alive) and verdict.expires_at is not None:
-        return replace(token, issued_at=verdict.issued_at or now, expires_at=verdict.expires_at)
-    return replace(token, issued_at=now, expires_at=assumed)
-
-
-def _adopt(hands: Hands, sight: Sight) -> Done:
-    """Take over another ledger's chain, once, if the provider says that its token is alive."""
-    token = sight.holdings.kept
-    verdict = hands.inspect(REFRESH_TOKEN, token) if token else Dead()
-    if token is None or not isinstance(verdict, Alive):
-        raise AnotherLedger(
-            "the keyring belongs to another ledger and its token is not known to be alive",
-            remedy=f"stop the other worker, then: rotator adopt {hands.credential.qualified}",
-        )
-    carried = {name: sight.keyring.get(name, "") for name in CARRIED}
-    carried["adopted_at"] = instant(hands.tools.clock.now())
-    changes = hands.put_keyring(new_id(), token, hands.next_generation(sight), carried)
-    return Done([*changes, Lift(what="keep:adopt")], text="taken over from another ledger")
-
-
 # --- the consumers' secret -----------------------------------------------------------------------
 
 
@@ -289,38 +201,3 @@ def _verify(hands: Hands, sight: Sight, token: Token) -> str:
     if refusals + 1 >= REFUSALS_BEFORE_PUBLISHING:
         return ", unverified: the provider refused it twice"
     raise VerifyFailed("the provider does not know the new token yet")
-
-
-# --- a request without an answer -----------------------------------------------------------------
-
-
-def settle(hands: Hands, sight: Sight, step: Step) -> Done:
-    """Close a request that nobody will answer any more: what it spends is spent unless alive."""
-    intent = sight.intent(step.subject)
-    if intent.spends is None:
-        return Done([Close(intent_id=intent.id, outcome="unanswered"), *_killed(intent)])
-    verdict = _verdict(hands, sight, intent)
-    if isinstance(verdict, Alive):
-        closed = Close(intent_id=intent.id, outcome="alive")
-        return Done([closed], text="the provider never acted on it")
-    marks = spent(intent, hands.tools.clock.now(), Because.UNANSWERED)
-    closed = Close(intent_id=intent.id, outcome="unanswered")
-    return Done([*marks, closed, *_killed(intent)], text=verdict.text)
-
-
-def _verdict(hands: Hands, sight: Sight, intent: Intent) -> Verdict:
-    """What the provider says of the token. Raises while it cannot be asked."""
-    token = sight.holdings.by_fingerprint(intent.spends or "")
-    if token is None:
-        return Unknown("the token is no longer held")
-    verdict = hands.inspect(REFRESH_TOKEN, token)
-    earlier = sight.record.back_offs.get(f"settle:{intent.id}")
-    asked = earlier.failures if earlier else 0
-    can_tell = REFRESH_TOKEN in hands.credential.provider.inspections
-    if can_tell and isinstance(verdict, Unknown) and asked + 1 < TRIES_TO_SETTLE:
-        raise Unanswered(f"the provider does not say whether the token lives: {verdict.text}")
-    return verdict
-
-
-def _killed(intent: Intent) -> list[Change]:
-    return [Killed(through=intent.generation - 1)] if ACCESS_TOKEN in intent.kills else []

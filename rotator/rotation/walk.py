@@ -10,14 +10,16 @@ from datetime import datetime
 from rotator.clock import new_id
 from rotator.errors import LeaseLost, LedgerError, RotatorError, StoreError
 from rotator.jobs import Credential
-from rotator.ledger.base import Change, Lease, Manual, Record, Rest, Stepped
+from rotator.ledger.base import Change, Lease, Lift, Manual, Record, Rest, Stepped
 from rotator.model import Reason, State
 from rotator.plan import ADOPT, SEED, Step, Verb, next_step
 from rotator.rotation import steps
 from rotator.rotation.failing import back_off, told
+from rotator.rotation.keeping import keep
 from rotator.rotation.look import Sight, active_back_offs, look
 from rotator.rotation.obtain import obtain
 from rotator.rotation.resting import blind_rest, manual_changes, rest
+from rotator.rotation.settling import settle
 from rotator.rotation.steps import Done, Hands
 from rotator.rotation.tools import Tools
 
@@ -27,14 +29,16 @@ SCHEDULE = "schedule"
 """Why a walk began, where no person asked for it."""
 LOOK = "look"
 """The line that fails where the store cannot even be read."""
+WALK = "walk"
+"""The line that fails where a walk does not come to rest."""
 
 _ACTIONS: Mapping[Verb, Callable[[Hands, Sight, Step], Done]] = {
     Verb.MEND: steps.mend,
     Verb.READ: steps.read,
     Verb.DROP: steps.drop,
-    Verb.KEEP: steps.keep,
+    Verb.KEEP: keep,
     Verb.PUBLISH: steps.publish,
-    Verb.SETTLE: steps.settle,
+    Verb.SETTLE: settle,
     Verb.OBTAIN: obtain,
 }
 
@@ -111,10 +115,12 @@ class _Walk:
                 return self._blind(record, LOOK, error)
             step = next_step(sight.seen)
             if step.verb in (Verb.WAIT, Verb.STOP):
-                return self._end(rest(self.credential, sight, step), manual_changes(sight), record)
+                said = manual_changes(self.credential, sight)
+                lifted = [Lift(what=line) for line in (LOOK, WALK) if line in record.back_offs]
+                return self._end(rest(self.credential, sight, step), [*said, *lifted], record)
             self._take(sight, step)
         looping = RotatorError("the walk did not come to rest", remedy="report it, with `history`")
-        return self._blind(self._record(), "walk", looping, Reason.TOO_MANY_STEPS)
+        return self._blind(self._record(), WALK, looping, Reason.TOO_MANY_STEPS)
 
     def _record(self) -> Record:
         record = self.tools.ledger.look(self.credential.qualified)
@@ -135,6 +141,8 @@ class _Walk:
 
     def _take(self, sight: Sight, step: Step) -> None:
         began = self.tools.clock.now()
+        if self.hands.lease.until < began + self.tools.lease_time / 2:
+            self.hands.extend()  # what a step waits for fits into half of a lease
         try:
             done = _ACTIONS[step.verb](self.hands, sight, step)
         except (LeaseLost, LedgerError):

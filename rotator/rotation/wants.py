@@ -4,7 +4,7 @@ The access token is judged by the newest of a living unpublished answer and the 
 the refresh token by the one that its chain hangs on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,9 @@ from rotator.jobs import Credential
 from rotator.ledger.base import Intent, Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
 from rotator.plan import Want
-from rotator.policy import FLOOR, Choice, Renewal, Source, Terms, join, renewal
+from rotator.policy import FLOOR, SKEW, Choice, Renewal, Source, Terms, join, renewal
+from rotator.rotation.holdings import Holdings
+from rotator.rotation.jumps import asked_at, is_void
 from rotator.schedule import Schedule
 
 
@@ -61,9 +63,9 @@ def joined(
     return refresh._replace(at=at)
 
 
-def asked_at(record: Record, token: str) -> datetime | None:
+def _last_asked(record: Record, token: str, now: datetime) -> datetime | None:
     """When a person last asked for this token, None if nobody did."""
-    asked = (m.asked_at for m in record.manuals if token in (m.tokens or {ACCESS_TOKEN}))
+    asked = (asked_at(m, now) for m in record.manuals if token in (m.tokens or {ACCESS_TOKEN}))
     return max(asked, default=None)
 
 
@@ -71,7 +73,7 @@ def reason_for(
     name: str, newest: Newest | None, due_at: Renewal | None, record: Record, now: datetime
 ) -> Reason | None:
     """Why the token should be replaced now, None where it should not."""
-    asked = asked_at(record, name)
+    asked = _last_asked(record, name, now)
     if newest is None:
         return Reason.MISSING if name == ACCESS_TOKEN else (Reason.ASKED_FOR if asked else None)
     if name == ACCESS_TOKEN and newest.generation <= record.row.killed_through:
@@ -79,6 +81,8 @@ def reason_for(
     if asked and (newest.issued_at is None or newest.issued_at < asked):
         return Reason.ASKED_FOR
     dead = newest.expires_at is not None and newest.expires_at <= now
+    if newest.issued_at is not None and newest.issued_at > now + SKEW:
+        return Reason.DUE  # the clock went back: nobody knows when it dies
     return Reason.DUE if dead or (due_at is not None and due_at.at <= now) else None
 
 
@@ -86,9 +90,9 @@ def want(
     token: str,
     reason: Reason,
     choice: Choice | None,
-    intents: Sequence[Intent],
+    holdings: Holdings,
+    record: Record,
     back_offs: Mapping[str, datetime],
-    now: datetime,
 ) -> Want:
     """The want with the grant that meets it, and until when an open request bars that grant."""
     if choice is None:
@@ -96,9 +100,11 @@ def want(
     presented = {held.fingerprint for held in choice.presents}
     barring = [
         max(intent.settles_at, back_offs.get(f"settle:{intent.id}", intent.settles_at))
-        for intent in intents
-        if presented & set(intent.presented.values()) and not _replays(choice, intent, now)
+        for intent in record.open_intents
+        if presented & set(intent.presented.values()) and not _replays(choice, intent, holdings.now)
     ]
+    if choice.grant.spends and holdings.spends_from is not None:
+        barring.append(holdings.spends_from)
     return Want(
         token=token,
         reason=reason,
@@ -114,5 +120,5 @@ def want(
 def _replays(choice: Choice, intent: Intent, now: datetime) -> bool:
     """Whether this would be the same request again, while the vendor still allows that."""
     grant = choice.grant
-    same = grant.name == intent.grant and intent.spends is not None
+    same = grant.name == intent.grant and intent.spends is not None and not is_void(intent, now)
     return same and now < intent.first_intended_at + grant.replay

@@ -13,7 +13,7 @@ from rotator.ledger.base import BackOff
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf, Token
 from rotator.plan import AnswerSeen, Seen
 from rotator.policy import Source
-from rotator.rotation import holdings, look, obtain, reading, steps
+from rotator.rotation import holdings, look, obtain, reading, settling, steps
 from rotator.rotation.sealed import token_fields
 from tests.crash.play import Invariant
 from tests.crash.plays import frozen_everywhere, killed_everywhere, throttled_for_an_hour
@@ -40,7 +40,7 @@ def no_seal(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_marks(patch: pytest.MonkeyPatch) -> None:
-    for room in (reading, steps):
+    for room in (reading, settling):
         patch.setattr(room, "spent", lambda *_: [])
 
 

@@ -1,0 +1,87 @@
+"""One sealed answer, and everything that its meaning depends on. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.jobs import Credential
+from rotator.ledger.base import (
+    AddMark,
+    Because,
+    Change,
+    Close,
+    Intent,
+    Killed,
+    Mark,
+    MarkKind,
+    Seal,
+)
+from rotator.model import ACCESS_TOKEN
+from rotator.providers.base import Grant
+from rotator.rotation.look import Sight
+from rotator.rotation.sealed import Sealed
+from rotator.rotation.tools import Tools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The changes that an answer means, and how to tell it in one line."""
+
+    changes: list[Change]
+    outcome: str = "tokens"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer with the look at which it is read."""
+
+    tools: Tools
+    credential: Credential
+    sight: Sight
+    seal: Seal
+    sealed: Sealed
+
+    @property
+    def grant(self) -> Grant | None:
+        """The grant that was used, None where the job file no longer has it."""
+        same_host = self.seal.intent.host == self.credential.provider.host
+        return self.credential.provider.grant(self.seal.intent.grant) if same_host else None
+
+    @property
+    def line(self) -> str:
+        return f"grant:{self.seal.intent.grant}"
+
+    @property
+    def same_requests(self) -> list[str]:
+        """Earlier requests with the same token and grant that are still open."""
+        intent = self.seal.intent
+        return [
+            other.id
+            for other in self.sight.record.open_intents
+            if other.id != intent.id
+            and other.grant == intent.grant
+            and other.spends is not None
+            and other.spends == intent.spends
+        ]
+
+    def closed(self, *more: str) -> list[Change]:
+        """This request is answered, and those that were the same."""
+        return [
+            Close(intent_id=intent_id, outcome="answered")
+            for intent_id in [self.seal.intent.id, *more]
+        ]
+
+
+def spent(intent: Intent, at: datetime, because: Because) -> list[Change]:
+    """The mark that bars what a request spends from every grant that would spend it again."""
+    if intent.spends is None:
+        return []
+    mark = Mark(
+        kind=MarkKind.SPENT, key=intent.spends, at=at, because=because, text=f"by {intent.grant}"
+    )
+    return [AddMark(mark=mark)]
+
+
+def killed(intent: Intent) -> list[Change]:
+    """Access tokens of before a request that may have ended them."""
+    return [Killed(through=intent.generation - 1)] if ACCESS_TOKEN in intent.kills else []

@@ -1,0 +1,95 @@
+"""KEEP: what goes into the worker's own secret: an answer's refresh token, a seed, a chain."""
+
+from dataclasses import replace
+
+from rotator.clock import new_id
+from rotator.errors import AnotherLedger
+from rotator.ledger.base import AddMark, Because, Change, Killed, Lift, Mark, MarkKind
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
+from rotator.plan import ADOPT, SEED, Step
+from rotator.policy import Holding
+from rotator.providers.base import Alive, Dead, Verdict
+from rotator.rotation.look import Sight
+from rotator.rotation.sealed import CARRIED, instant, seed_mark
+from rotator.rotation.steps import Done, Hands, unsealed
+
+
+def keep(hands: Hands, sight: Sight, step: Step) -> Done:
+    """One put; its id and bytes are a function of the seal alone, so it may be done again."""
+    if step.subject == SEED:
+        return _keep_seed(hands, sight)
+    if step.subject == ADOPT:
+        return _adopt(hands, sight)
+    seal = sight.seal(step.subject)
+    tokens, carried = unsealed(hands, seal)
+    generation = seal.intent.generation
+    changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried)
+    return Done([*changes, Lift(what="keep")], text=f"generation {generation}")
+
+
+def _keep_seed(hands: Hands, sight: Sight) -> Done:
+    """A seed starts a chain, with its real dates where the provider tells them."""
+    holding = sight.seed_to_keep
+    assert holding is not None  # noqa: S101 - it is what made this the next step
+    token = sight.holdings.token(holding)
+    verdict = hands.inspect(REFRESH_TOKEN, token)
+    if isinstance(verdict, Dead):
+        marks = _refuse_to_spend(hands, sight, holding)
+        text = f"the provider disowns the seed: {verdict.text}"
+        return Done(marks, outcome="Rejected", text=text)
+    mark = seed_mark(hands.credential.provider, hands.credential.qualified, token.value)
+    dated = _dated(hands, token, verdict)
+    generation = hands.next_generation(sight)
+    changes = hands.put_keyring(new_id(), dated, generation, {"seed": mark})
+    return Done([*changes, Lift(what="keep:seed")], text=f"generation {generation}")
+
+
+def _refuse_to_spend(hands: Hands, sight: Sight, holding: Holding) -> list[Change]:
+    """Bar a seed that the provider disowns from every grant that would spend it.
+
+    Those that do not spend it may still try: vendors have been seen to disown good tokens.
+    """
+    provider, now = hands.credential.provider, hands.tools.clock.now()
+    return [
+        AddMark(
+            mark=Mark(
+                kind=MarkKind.REFUSED,
+                key=hands.tools.refusal(provider, choice.grant, choice.presents),
+                at=now,
+                because=Because.REFUSED,
+                text="an inspection disowned it",
+            )
+        )
+        for choice in sight.holdings.spending(holding)
+    ]
+
+
+def _dated(hands: Hands, token: Token, verdict: Verdict) -> Token:
+    """The provider's own dates; failing them, the lifespan that the job states from now on."""
+    now = hands.tools.clock.now()
+    stated = hands.credential.schedule.token(REFRESH_TOKEN).lifespan
+    assumed = now + stated if stated else None
+    if isinstance(verdict, Alive) and verdict.expires_at is not None:
+        return replace(token, issued_at=verdict.issued_at or now, expires_at=verdict.expires_at)
+    return replace(token, issued_at=now, expires_at=assumed)
+
+
+def _adopt(hands: Hands, sight: Sight) -> Done:
+    """Take over another ledger's chain, once, if the provider says that its token is alive."""
+    token = sight.holdings.kept
+    verdict = hands.inspect(REFRESH_TOKEN, token) if token else Dead()
+    if token is None or not isinstance(verdict, Alive):
+        raise AnotherLedger(
+            "the keyring belongs to another ledger and its token is not known to be alive",
+            remedy=f"stop the other worker, then: rotator adopt {hands.credential.qualified}",
+        )
+    carried = {name: sight.keyring.get(name, "") for name in CARRIED}
+    carried["adopted_at"] = instant(hands.tools.clock.now())
+    generation = hands.next_generation(sight)
+    changes = hands.put_keyring(new_id(), token, generation, carried)
+    # The lost ledger may have known of a request that ended the published token.
+    kills = any(ACCESS_TOKEN in grant.kills for grant in hands.credential.provider.grants)
+    doubted = [Killed(through=generation - 1)] if kills else []
+    return Done(
+        [*changes, *doubted, Lift(what="keep:adopt")], text="taken over from another ledger"
+    )

@@ -1,0 +1,73 @@
+"""An answer without tokens: a documented refusal is marked, all else backs the grant off. Pure."""
+
+from rotator.errors import Garbled, ProviderError, Rejected, Unanswered
+from rotator.ledger.base import AddMark, Because, Change, Drop, Lift, Mark, MarkKind, MarkRead
+from rotator.policy import Holding, Source
+from rotator.rotation.answered import Answered, Reading, killed
+from rotator.rotation.failing import back_off
+from rotator.rotation.look import KEPT_BACK, reader
+
+
+def refusal(answered: Answered, error: ProviderError) -> Reading:
+    """No tokens: a documented refusal is marked, all else backs the grant off."""
+    if isinstance(error, Rejected) and _replayed_too_late(answered):
+        error = Unanswered("a replay was refused after the vendor's window for it had passed")
+    outcome, intent = type(error).__name__, answered.seal.intent
+    if isinstance(error, Rejected):
+        gone: list[Change] = [_refused(answered, error), Lift(what=answered.line)]
+        gone += answered.closed(*answered.same_requests)
+        return Reading(changes=[*gone, Drop(intent_id=intent.id)], outcome=outcome, text=str(error))
+    changes = [_backing_off(answered, error)]
+    if outcome not in KEPT_BACK:
+        # It did nothing; an earlier request with the same token may have.
+        changes += [*answered.closed(), Drop(intent_id=intent.id)]
+        return Reading(changes=changes, outcome=outcome, text=str(error))
+    if intent.spends is None and isinstance(error, Garbled):
+        changes += [*answered.closed(), *killed(intent)]
+    elif intent.spends is None and not intent.kills:
+        changes += answered.closed()
+    changes.append(_kept_back(answered, outcome))
+    return Reading(changes=changes, outcome=outcome, text=str(error))
+
+
+def _replayed_too_late(answered: Answered) -> bool:
+    """Whether this was a replay whose window closed before the answer came: it proves nothing."""
+    intent, grant = answered.seal.intent, answered.grant
+    if grant is None or intent.first_intended_at == intent.intended_at:
+        return False
+    return answered.seal.answered_at > intent.first_intended_at + grant.replay
+
+
+def _refused(answered: Answered, error: Rejected) -> Change:
+    intent, grant = answered.seal.intent, answered.grant
+    assert grant is not None  # noqa: S101 - only a grant's own `read` raises Rejected
+    presents = tuple(
+        Holding(name=name, fingerprint=fingerprint, source=Source.SEAL)
+        for name, fingerprint in sorted(intent.presented.items())
+    )
+    key = answered.tools.refusal(answered.credential.provider, grant, presents)
+    mark = Mark(
+        kind=MarkKind.REFUSED,
+        key=key,
+        at=answered.seal.answered_at,
+        because=Because.REFUSED,
+        text=f"by {intent.grant}: {error.text}",
+    )
+    return AddMark(mark=mark)
+
+
+def _backing_off(answered: Answered, error: ProviderError) -> Change:
+    access = answered.sight.access
+    deadline = access.expires_at if access else None
+    return back_off(answered.line, error, answered.sight.record, answered.sight.seen.now, deadline)
+
+
+def _kept_back(answered: Answered, outcome: str) -> Change:
+    return MarkRead(
+        intent_id=answered.seal.intent.id,
+        read_at=answered.sight.seen.now,
+        reader=reader(answered.tools, answered.credential),
+        outcome=outcome,
+        tokens={},
+        keyring=b"",
+    )
