@@ -123,11 +123,16 @@ class House:
         jobs = {job.name: [each.qualified for each in job.credentials] for job in self.book.jobs}
         ledger.enrol(jobs, self.clock.now())
 
-    def enrol_if_alone(self, ledger: "Ledger") -> None:
-        """A worker that is alive has its own job files, and perhaps another environment."""
+    @contextmanager
+    def guarded(self, ledger: "Ledger") -> Iterator[None]:
+        """Beside a worker the lease must do; without one, none starts meanwhile and voids it.
+
+        A worker that is alive has its own job files, and perhaps another environment.
+        """
         with self.lock() as lock:
             if lock.attempt():
                 self.enrol(ledger)
+            yield
 
     # What reaches further.
 

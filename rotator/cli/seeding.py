@@ -43,10 +43,10 @@ def seed(
     house = House.open()
     credential = house.one(name)
     _refuse_chainless(credential)
+    token = _read(credential)
     with house.tools() as tools:
-        house.enrol_if_alone(tools.ledger)
-        token = _read(credential)
-        told = _seeded(tools, credential, token, given, expires_at, dry_run=dry_run)
+        inspected = _inspected(tools, credential, replace(token, expires_at=given), expires_at)
+        told = _tried(*inspected) if dry_run else _kept(house, tools, *inspected)
     return _report_seed(house, told, dry_run=dry_run, as_json=as_json)
 
 
@@ -93,34 +93,50 @@ def _instant(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def _seeded(
+def _inspected(
+    tools: "Tools", credential: "Credential", token: "Token", asked: str
+) -> "tuple[Credential, Token, Verdict]":
+    """The token with its dates, and what the provider says of it."""
+    from rotator.rotation.keyring import inspected
+
+    verdict = inspected(tools, credential, token)
+    if _must_ask(verdict) and not asked:
+        token = replace(token, expires_at=_asked_expiry(credential, tools.clock.now()))
+    if token.expires_at is not None and token.expires_at <= tools.clock.now():
+        raise BadUsage("the token would be dead already", remedy="look at --expires-at")
+    return credential, token, verdict
+
+
+def _tried(credential: "Credential", token: "Token", verdict: "Verdict") -> dict[str, Any]:
+    dies = getattr(verdict, "expires_at", None) or token.expires_at
+    return _told(credential, verdict, dies) | {"dry_run": True}
+
+
+def _kept(
+    house: "House",
     tools: "Tools",
     credential: "Credential",
     token: "Token",
-    given: datetime | None,
-    asked: str,
-    *,
-    dry_run: bool,
+    verdict: "Verdict",
 ) -> dict[str, Any]:
-    from rotator.rotation.keyring import inspected
     from rotator.rotation.keyring import seed as put
 
-    verdict = inspected(tools, credential, token)
-    dated = replace(token, expires_at=given)
-    if _must_ask(verdict) and not asked:
-        dated = replace(token, expires_at=_asked_expiry(credential, tools.clock.now()))
-    if dated.expires_at is not None and dated.expires_at <= tools.clock.now():
-        raise BadUsage("the token would be dead already", remedy="look at --expires-at")
-    found = {"credential": credential.qualified, **_verdict(verdict), "dry_run": dry_run}
-    if dry_run:
-        dies = getattr(verdict, "expires_at", None) or dated.expires_at
-        return {**found, "expires_at": dies, "generation": 0, "request": None}
-    taken = put(tools, credential, dated, verdict)
+    with house.guarded(tools.ledger):
+        taken = put(tools, credential, token, verdict)
+    written = {"generation": taken.generation, "request": taken.manual_id}
+    return _told(credential, verdict, taken.expires_at) | written
+
+
+def _told(
+    credential: "Credential", verdict: "Verdict", expires_at: datetime | None
+) -> dict[str, Any]:
     return {
-        **found,
-        "expires_at": taken.expires_at,
-        "generation": taken.generation,
-        "request": taken.manual_id,
+        "credential": credential.qualified,
+        **_verdict(verdict),
+        "dry_run": False,
+        "expires_at": expires_at,
+        "generation": 0,
+        "request": None,
     }
 
 
@@ -199,8 +215,7 @@ def adopt(
     if not yes:
         out.warn(_RISK.format(names="\n  ".join(each.qualified for each in chains)))
     options.confirmed("Adopt?", yes=yes)
-    with house.tools() as tools:
-        house.enrol_if_alone(tools.ledger)
+    with house.tools() as tools, house.guarded(tools.ledger):
         told = _adopted(tools, chains)
     if as_json:
         out.say_json(told)

@@ -8,7 +8,7 @@ from rotator.cli import options
 
 
 def pause(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which credentials.")],
+    names: options.Some,
     why: Annotated[str, typer.Option(metavar="TEXT", help="What the next person should know.")],
     as_json: options.Json = False,
 ) -> None:
@@ -25,7 +25,7 @@ def pause(
 
 
 def resume(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which credentials.")],
+    names: options.Some,
     as_json: options.Json = False,
 ) -> None:
     """Look after paused credentials again, from now on."""

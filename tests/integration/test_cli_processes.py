@@ -109,3 +109,20 @@ def test_the_reader_of_a_pipe_may_hang_up(here: Town) -> None:
             stderr=subprocess.PIPE, text=True, check=False, timeout=60,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (Exit.FAILED, "")
+
+
+def test_shells_complete_verbs_and_names(here: Town) -> None:
+    program = "import sys; sys.argv = ['rotator']; from rotator.cli import main; main()"
+
+    def completed(*words: str, **more: str) -> list[str]:
+        asked = {"_ROTATOR_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words),
+                 "COMP_CWORD": str(len(words) - 1)}  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", program], env={**here.environ, **asked, **more},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    assert completed("rotator", "rot") == ["rotate"]
+    assert completed("rotator", "explain", "alation/") == ["alation/etl", "alation/sso"]
+    assert completed("rotator", "explain", "a", ROTATOR_THREADS="0") == []
