@@ -61,7 +61,7 @@ def test_the_clock_s_time_is_turned_into_real_time(job: Job) -> None:
     assert fires(job, Schedule(NOW + 12 * HOUR), factor=3600) == timedelta(seconds=12)
 
 
-def test_what_is_due_already_is_called_at_once_and_then_each_second(job: Job) -> None:
+def test_what_is_due_already_is_called_at_once_and_then_again_soon(job: Job) -> None:
     assert fires(job, Schedule(NOW - DAY), first=True) == timedelta(0)
     assert fires(job, Schedule(NOW - DAY)) == SOON
 

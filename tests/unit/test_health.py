@@ -1,0 +1,130 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.clock import Clock
+from rotator.engine.health import look
+from rotator.ledger.base import OnRecord, Rest
+from rotator.ledger.sql import SqlLedger
+from rotator.model import Reason, Shelf, State
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+class TurnedClock(Clock):
+    at = NOW
+
+    def now(self) -> datetime:
+        return self.at
+
+
+class House:
+    def __init__(self, folder: Path) -> None:
+        self.path, self.clock = folder / "ledger.db", TurnedClock()
+        self.ledger = SqlLedger.open(self.path, durable=False)
+        self.ledger.enrol({"acme": ["acme/etl"]}, NOW)
+
+    def rest(self, due_at: datetime, expires_at: datetime | None = None) -> None:
+        lease = self.ledger.take("acme/etl", "me", self.clock.at, self.clock.at + HOUR / 2)
+        assert lease is not None
+        row = self.ledger.rows()[0]
+        self.ledger.write(
+            lease,
+            OnRecord(
+                shelf=Shelf.TOKEN, version_id="v", generation=1, issued_at=NOW,
+                expires_at=expires_at, put_at=NOW,
+            ),
+            Rest(
+                due_at=due_at, seen_due_at=row.due_at, state=State.FRESH, reason=Reason.FRESH,
+                at=NOW,
+            ),
+        )  # fmt: skip
+        self.ledger.release(lease)
+
+    def sweep(self) -> list[str]:
+        now = self.clock.at
+        return self.ledger.sweep(now, 0, until=now + MINUTE)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    built = House(tmp_path)
+    yield built
+    built.ledger.close()
+
+
+def test_a_worker_that_sweeps_and_keeps_up_is_healthy(house: House) -> None:
+    house.rest(NOW + HOUR)
+    house.sweep()
+    house.clock.at += 20 * timedelta(seconds=1)
+    found = look(house.path, house.clock)
+    assert (found.code, found.text, found.swept_at) == (0, "the last sweep was 20 s ago", NOW)
+
+
+def test_no_ledger_and_no_sweep_are_no_health(house: House, tmp_path: Path) -> None:
+    assert look(tmp_path / "nothing.db", house.clock).text.startswith("there is no ledger yet")
+    assert look(house.path, house.clock) == look(house.path, house.clock)
+    assert look(house.path, house.clock).text == "no sweep has ever succeeded"
+
+
+def test_a_worker_that_went_silent_is_not_healthy(house: House) -> None:
+    house.sweep()
+    house.clock.at += 2 * HOUR
+    found = look(house.path, house.clock)
+    assert found.code == 1
+    assert found.text == "no sweep has succeeded for 2:00:00: is a worker running?"
+
+
+def test_silence_is_counted_in_real_time(house: House) -> None:
+    house.sweep()
+    house.clock.at += 2 * HOUR
+    house.clock.factor = 3600.0
+    assert look(house.path, house.clock).code == 0
+
+
+@pytest.mark.parametrize(
+    ("due_for", "left", "code"),
+    [(4, None, 0), (6, None, 1), (6, 50, 1), (6, 70, 0), (100, 900, 1), (100, 1100, 0)],
+    ids=["a moment", "nothing published", "most of a margin", "a little of it", "long", "longer"],
+)
+def test_what_is_due_may_wait_for_a_tenth_of_its_margin(
+    house: House, due_for: int, left: int | None, code: int
+) -> None:
+    house.clock.at = NOW + due_for * MINUTE
+    expires_at = None if left is None else house.clock.at + left * MINUTE
+    house.rest(NOW, expires_at)
+    house.sweep()
+    found = look(house.path, house.clock)
+    assert found.code == code
+    if code:
+        assert found.text.startswith("the worker sweeps, but acme/etl has been due for ")
+        assert (found.waiting, found.due_at) == ("acme/etl", NOW)
+
+
+def test_what_is_paused_or_at_work_does_not_wait(house: House) -> None:
+    house.clock.at += HOUR
+    house.ledger.sweep(house.clock.at, 9, until=house.clock.at + HOUR / 2)
+    assert look(house.path, house.clock).code == 0
+    house.ledger.free_all()
+    assert look(house.path, house.clock).code == 1
+    house.ledger.pause("acme/etl", NOW, "ada", "drill")
+    assert look(house.path, house.clock).code == 0
+
+
+def test_it_works_beside_nobody_and_changes_nothing(house: House) -> None:
+    house.sweep()
+    house.ledger.close()
+    before = house.path.read_bytes()
+    assert look(house.path, house.clock).code == 0
+    assert house.path.read_bytes() == before
+
+
+def test_a_file_that_is_no_ledger_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "odd ?#%.db"
+    path.write_text("hello, this is no database" * 100)
+    found = look(path, Clock())
+    assert found.code == 1
+    assert found.text.startswith("the ledger cannot be read: ")
