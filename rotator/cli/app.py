@@ -12,6 +12,7 @@ import typer
 
 from rotator import __version__
 from rotator.cli import (
+    adopting,
     changing,
     checking,
     explaining,
@@ -104,7 +105,7 @@ _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (_WATCH, telling.token),
     (_ACT, rotating.rotate),
     (_ACT, seeding.seed),
-    (_ACT, seeding.adopt),
+    (_ACT, adopting.adopt),
     (_ACT, switching.pause),
     (_ACT, switching.resume),
     (_ACT, changing.forget),
