@@ -22,8 +22,9 @@ from rotator.clock import Clock
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-PAUSE = 0.5
-"""Real seconds between being refused and reading the secret anew."""
+PAUSE = 1.0
+"""Real seconds between being refused and reading the secret anew: ten times the gap that a provider
+leaves on an idle machine, and enough for a standby to take over on a busy one."""
 _PATIENCE = 10.0
 
 
