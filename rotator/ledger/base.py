@@ -4,7 +4,7 @@ All instants are aware UTC. No field holds a secret in the clear: seals are ciph
 appear as HMAC fingerprints.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -179,6 +179,8 @@ class Record:
     seals: tuple[Seal, ...]
     """Not dropped; oldest first."""
     marks: tuple[Mark, ...]
+    """What was refused, and what an unanswered request of its own may have spent. What is spent for
+    certain is asked by its token: `Ledger.spent`."""
     back_offs: Mapping[str, BackOff]
     manuals: tuple[Manual, ...]
     """Not met yet."""
@@ -373,6 +375,10 @@ class Ledger(Protocol):
         """Everything about one credential, None where it was never enrolled."""
         ...
 
+    def spent(self, fingerprints: Collection[str]) -> tuple[Mark, ...]:
+        """The spent marks of these tokens, whichever credential made them."""
+        ...
+
     def write(self, lease: Lease, *changes: Change) -> None:
         """All changes in one durable transaction. Raises LeaseLost where the fence has moved."""
         ...
@@ -394,7 +400,7 @@ class Ledger(Protocol):
     def resume(self, credential: str, now: datetime) -> None: ...
 
     def forget(self, credential: str) -> None:
-        """Delete everything about a credential: its row, seals, marks and history."""
+        """Delete all about a credential but what it has spent: its row, seals, marks, history."""
         ...
 
     def rows(self, names: Iterable[str] | None = None) -> list[Row]:

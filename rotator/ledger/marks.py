@@ -1,62 +1,87 @@
-"""What bars a token. A mark that an answer made is never weakened by an unanswered request."""
+"""What bars a token: refusals by credential, and what is spent by the token alone, for ever.
 
-from functools import lru_cache
+A mark that an answer made is never weakened by an unanswered request.
+"""
+
+from collections.abc import Collection
 
 from sqlalchemy import Connection, bindparam, delete, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from rotator.ledger import base, codec
-from rotator.ledger.tables import mark
+from rotator.ledger.tables import mark as refused
+from rotator.ledger.tables import spent as spent_
 
-_add = insert(mark)
-_add = _add.on_conflict_do_update(
-    index_elements=[mark.c.credential, mark.c.kind, mark.c.key],
-    set_={
-        "at": _add.excluded.at,
-        "because": _add.excluded.because,
-        "text": _add.excluded.text,
-    },
-    where=or_(
-        mark.c.because != base.Because.ANSWERED.value,
-        _add.excluded.because == base.Because.ANSWERED.value,
-    ),
+_ANSWERED = base.Because.ANSWERED.value
+_SPENT, _REFUSED = base.MarkKind.SPENT.value, base.MarkKind.REFUSED.value
+
+_refuse = insert(refused)
+_refuse = _refuse.on_conflict_do_update(
+    index_elements=[refused.c.credential, refused.c.kind, refused.c.key],
+    set_={"at": _refuse.excluded.at, "text": _refuse.excluded.text},
 )
-_lift = delete(mark).where(
-    mark.c.credential == bindparam("credential_"),
-    mark.c.kind == bindparam("kind_"),
-    mark.c.key == bindparam("key_"),
+_spend = insert(spent_)
+_spend = _spend.on_conflict_do_update(
+    index_elements=[spent_.c.key],
+    set_={
+        "at": _spend.excluded.at,
+        "because": _spend.excluded.because,
+        "text": _spend.excluded.text,
+    },
+    where=or_(spent_.c.because != _ANSWERED, _spend.excluded.because == _ANSWERED),
+)
+_unspend = delete(spent_).where(spent_.c.key == bindparam("key_"))
+_unrefuse = delete(refused).where(
+    refused.c.credential == bindparam("credential_"),
+    refused.c.kind == _REFUSED,
+    refused.c.key == bindparam("key_"),
 )
 
 
 def add(connection: Connection, whose: str, change: base.AddMark) -> None:
     made = change.mark
-    connection.execute(
-        _add,
-        {
-            "credential": whose,
-            "kind": made.kind.value,
-            "key": made.key,
-            "at": codec.micros(made.at),
-            "because": made.because.value,
-            "text": made.text,
-        },
-    )
+    said = {
+        "key": made.key,
+        "at": codec.micros(made.at),
+        "because": made.because.value,
+        "text": made.text,
+    }
+    if made.kind is base.MarkKind.SPENT:
+        connection.execute(_spend, {**said, "by_credential": whose})
+    else:
+        connection.execute(_refuse, {**said, "credential": whose, "kind": _REFUSED})
 
 
 def lift(connection: Connection, whose: str, change: base.LiftMark) -> None:
-    sought = {"credential_": whose, "kind_": change.kind.value, "key_": change.key}
-    connection.execute(_lift, sought)
+    if change.kind is base.MarkKind.SPENT:
+        connection.execute(_unspend, {"key_": change.key})
+    else:
+        connection.execute(_unrefuse, {"key_": change.key, "credential_": whose})
 
 
-_all = (
-    select(mark.c.kind, mark.c.key, mark.c.at, mark.c.because, mark.c.text)
-    .where(mark.c.credential == bindparam("credential_"))
-    .order_by(mark.c.at)
+_refusals = (
+    select(refused.c.kind, refused.c.key, refused.c.at, refused.c.because, refused.c.text)
+    .where(refused.c.credential == bindparam("credential_"))
+    .order_by(refused.c.at)
 )
-# Spent marks are for ever, and every look reads them all: a year of an hourly chain is 8,760.
-_known = lru_cache(maxsize=32_768)(codec.mark)
+_doubts = (
+    select(spent_.c.key, spent_.c.at, spent_.c.because, spent_.c.text)
+    .where(spent_.c.by_credential == bindparam("credential_"), spent_.c.because != _ANSWERED)
+    .order_by(spent_.c.at)
+)
+_among = select(
+    spent_.c.by_credential, spent_.c.key, spent_.c.at, spent_.c.because, spent_.c.text
+).where(spent_.c.key.in_(bindparam("keys", expanding=True)))
 
 
 def of(connection: Connection, whose: str) -> tuple[base.Mark, ...]:
-    found = connection.execute(_all, {"credential_": whose}).all()
-    return codec.decoded("mark", whose, lambda: tuple(_known(*one) for one in found))
+    """Refusals, and what is spent or not: few, however long a chain has been turning."""
+    refusals = connection.execute(_refusals, {"credential_": whose}).all()
+    doubts = connection.execute(_doubts, {"credential_": whose}).all()
+    rows = [*(tuple(row) for row in refusals), *((_SPENT, *row) for row in doubts)]
+    return codec.decoded("mark", whose, lambda: tuple(codec.mark(*row) for row in rows))
+
+
+def spent(connection: Connection, keys: Collection[str]) -> tuple[base.Mark, ...]:
+    rows = connection.execute(_among, {"keys": sorted(keys)}).all()
+    return tuple(codec.decoded("spent", whose, codec.mark, _SPENT, *row) for whose, *row in rows)

@@ -108,7 +108,7 @@ def forget(connection: Connection, name: str) -> None:
     floor = max(fence, int(meta.get(connection, leases.FENCE_FLOOR) or 0))
     meta.put(connection, leases.FENCE_FLOOR, str(floor))
     for table in reversed(metadata.sorted_tables):
-        if "credential" in table.c:
+        if "credential" in table.c:  # `spent` is by token, and stays
             connection.execute(delete(table).where(table.c.credential == name))
     connection.execute(delete(credential).where(_c.name == name))
 

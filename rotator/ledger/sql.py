@@ -4,7 +4,7 @@ Every method is one transaction. What writes has reached the disk when the metho
 may share one SqlLedger, and processes one file.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -16,6 +16,7 @@ from rotator.ledger import (
     codec,
     connect,
     leases,
+    marks,
     meta,
     migrations,
     outside,
@@ -23,7 +24,7 @@ from rotator.ledger import (
     schedule,
     upkeep,
 )
-from rotator.ledger.base import BackOff, Change, Lease, Line, Manual, Record, Row, Seal
+from rotator.ledger.base import BackOff, Change, Lease, Line, Manual, Mark, Record, Row, Seal
 from rotator.ledger.pulse import Pulse
 from rotator.model import Reason, State
 
@@ -128,6 +129,12 @@ class SqlLedger:
     def look(self, credential: str) -> Record | None:
         with self._database.read() as connection:
             return queries.look(connection, credential)
+
+    def spent(self, fingerprints: Collection[str]) -> tuple[Mark, ...]:
+        if not fingerprints:
+            return ()
+        with self._database.read() as connection:
+            return marks.spent(connection, fingerprints)
 
     def write(self, lease: Lease, *made: Change) -> None:
         with self._database.write() as connection:

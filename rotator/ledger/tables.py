@@ -206,6 +206,20 @@ mark = Table(
     sqlite_strict=True,
 )
 
+spent = Table(  # by the token alone: a credential that is renamed or forgotten spends it no more
+    "spent",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    _text("by_credential"),
+    _instant("at"),
+    _text("because"),
+    _text("text"),
+    sqlite_strict=True,
+)
+_in_doubt = spent.c.because != "answered"
+Index("spent_in_doubt", spent.c.by_credential,
+      sqlite_where=_in_doubt, postgresql_where=_in_doubt)  # fmt: skip
+
 step = Table(
     "step",
     metadata,

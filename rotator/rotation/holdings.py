@@ -6,12 +6,12 @@ but a barred token, or one that is dead by our clock, never hides a fresh seed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rotator.errors import SealError, SeedMissing
 from rotator.jobs import Credential
-from rotator.ledger.base import Because, MarkKind, Record, Seal
+from rotator.ledger.base import Because, Mark, MarkKind, Record, Seal
 from rotator.model import REFRESH_TOKEN, Token
 from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose
 from rotator.providers.base import Grant
@@ -50,7 +50,7 @@ class Holdings:
         self._record = record
         self._keyring = keyring
         self.now = now
-        self._spent = {m.key: m for m in record.marks if m.kind is MarkKind.SPENT}
+        self._spent: dict[str, Mark] = {}
         self._refusals = {m.key: m for m in record.marks if m.kind is MarkKind.REFUSED}
         self.missing: list[str] = []
         """Seeds that their references do not lead to, in words."""
@@ -160,7 +160,16 @@ class Holdings:
         once: dict[str, Held] = {}
         for held in [*living, *fresh, *dead]:
             once.setdefault(held.fingerprint, held)
-        return list(once.values())
+        return self._marked(list(once.values()))
+
+    def _marked(self, candidates: list[Held]) -> list[Held]:
+        """Which are spent, whoever spent them: a job that is renamed does not spend again."""
+        marks = self._tools.ledger.spent([held.fingerprint for held in candidates])
+        self._spent = {mark.key: mark for mark in marks}
+        return [
+            replace(held, holding=replace(held.holding, spent=held.fingerprint in self._spent))
+            for held in candidates
+        ]
 
     def _expired(self, token: Token) -> bool:
         return token.expires_at is not None and token.expires_at <= self.now
@@ -193,8 +202,7 @@ class Holdings:
 
     def _hold(self, name: str, token: Token, source: Source) -> Held:
         fingerprint = self._tools.fingerprints.fingerprint(token.value)
-        spent = fingerprint in self._spent
-        holding = Holding(name=name, fingerprint=fingerprint, source=source, spent=spent)
+        holding = Holding(name=name, fingerprint=fingerprint, source=source)
         return Held(holding=holding, token=token)
 
     def _refused(self, grant: Grant, presents: tuple[Holding, ...]) -> bool:

@@ -52,7 +52,7 @@ def seed(tools: Tools, credential: Credential, token: Token, verdict: Verdict) -
     if isinstance(verdict, Dead):
         raise Rejected(f"the provider disowns this token: {verdict.text or 'no reason given'}")
     with _held(tools, credential) as (hands, record):
-        _refuse_spent(tools, record, token.value, verdict)
+        _refuse_spent(tools, token.value, verdict)
         return _put(hands, record, token, verdict, "seeded")
 
 
@@ -123,7 +123,7 @@ def _put(hands: Hands, record: Record, token: Token, verdict: Verdict, why: str)
     changes = hands.put_keyring(
         new_id(), dated, generation, {field: fields.get(field, "") for field in CARRIED}
     )
-    lifted = _lifted(hands.tools, record, token.value, verdict)
+    lifted = _lifted(hands.tools, token.value, verdict)
     hands.tools.ledger.write(hands.lease, *changes, *lifted)
     wish = request(name, now, why, tokens=frozenset({ACCESS_TOKEN}), again=True)
     hands.tools.ledger.ask(wish)
@@ -170,9 +170,9 @@ def _dated(token: Token, verdict: Verdict, now: datetime) -> Token:
     )
 
 
-def _refuse_spent(tools: Tools, record: Record, token: Secret, verdict: Verdict) -> None:
+def _refuse_spent(tools: Tools, token: Secret, verdict: Verdict) -> None:
     """A token that we saw spent stays so; one in doubt needs the provider's word."""
-    spent = _spent(tools, record, token)
+    spent = _spent(tools, token)
     if spent is None or (spent is Because.UNANSWERED and isinstance(verdict, Alive)):
         return
     raise RotatorError(
@@ -180,15 +180,14 @@ def _refuse_spent(tools: Tools, record: Record, token: Secret, verdict: Verdict)
     )
 
 
-def _lifted(tools: Tools, record: Record, token: Secret, verdict: Verdict) -> list[Change]:
+def _lifted(tools: Tools, token: Secret, verdict: Verdict) -> list[Change]:
     """Only a request that went unanswered leaves a mark that a proof of life may lift."""
     alive = isinstance(verdict, Alive)
-    if not alive or _spent(tools, record, token) is not Because.UNANSWERED:
+    if not alive or _spent(tools, token) is not Because.UNANSWERED:
         return []
     return [LiftMark(kind=MarkKind.SPENT, key=tools.fingerprints.fingerprint(token))]
 
 
-def _spent(tools: Tools, record: Record, token: Secret) -> Because | None:
-    key = tools.fingerprints.fingerprint(token)
-    marks = (mark for mark in record.marks if mark.kind is MarkKind.SPENT and mark.key == key)
-    return next((mark.because for mark in marks), None)
+def _spent(tools: Tools, token: Secret) -> Because | None:
+    marks = tools.ledger.spent([tools.fingerprints.fingerprint(token)])
+    return marks[0].because if marks else None

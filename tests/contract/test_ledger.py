@@ -654,14 +654,29 @@ def mark(kind: MarkKind = MarkKind.SPENT, because: Because = Because.ANSWERED) -
 def test_a_mark_comes_back_as_it_was_written(ledger: Ledger) -> None:
     refused = mark(MarkKind.REFUSED, Because.REFUSED)
     write(ledger, AddMark(mark=mark()), AddMark(mark=refused))
-    assert set(look(ledger).marks) == {mark(), refused}
+    assert look(ledger).marks == (refused,)
     assert look(ledger, BI).marks == ()
+    assert ledger.spent(["k" * 64, "another"]) == (mark(),)
+    assert ledger.spent([]) == ledger.spent(["another"]) == ()
+
+
+def test_what_may_be_spent_is_shown_to_its_own_credential(ledger: Ledger) -> None:
+    doubt = mark(because=Because.UNANSWERED)
+    write(ledger, AddMark(mark=doubt))
+    assert look(ledger).marks == ledger.spent(["k" * 64]) == (doubt,)
+    assert look(ledger, BI).marks == ()
+
+
+def test_a_token_stays_spent_when_its_credential_is_forgotten(ledger: Ledger) -> None:
+    write(ledger, AddMark(mark=mark()))
+    ledger.forget(ETL)
+    assert ledger.spent(["k" * 64]) == (mark(),)
 
 
 def test_an_answer_makes_the_mark_of_an_unanswered_request_final(ledger: Ledger) -> None:
     write(ledger, AddMark(mark=mark(because=Because.UNANSWERED)), AddMark(mark=mark()))
     write(ledger, AddMark(mark=mark(because=Because.UNANSWERED)))
-    assert look(ledger).marks == (mark(),)
+    assert ledger.spent(["k" * 64]) == (mark(),)
 
 
 def test_a_lifted_mark_is_gone_and_its_like_of_another_kind_stays(ledger: Ledger) -> None:
@@ -669,6 +684,7 @@ def test_a_lifted_mark_is_gone_and_its_like_of_another_kind_stays(ledger: Ledger
     write(ledger, AddMark(mark=mark()), AddMark(mark=refused))
     write(ledger, LiftMark(kind=MarkKind.SPENT, key="k" * 64))
     assert look(ledger).marks == (refused,)
+    assert ledger.spent(["k" * 64]) == ()
 
 
 # Back-offs.
@@ -1119,7 +1135,7 @@ def broken(path: Path, reopen: Callable[[], SqlLedger]) -> Callable[[str], SqlLe
         ledger.enrol({"alation": [ETL, BI]}, NOW)
         ledger.ask(manual())
         ledger.seal(sealed())
-        write(ledger, Intend(intent=intent("request-2", 2)), AddMark(mark=mark()), back_off())
+        write(ledger, Intend(intent=intent("request-2", 2)), AddMark(mark=mark(MarkKind.REFUSED)), back_off())
         write(ledger, on_record(), stepped())
         raw = sqlite3.connect(path)
         raw.execute(sql)

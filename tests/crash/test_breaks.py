@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from rotator.ledger.base import BackOff
-from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf, Token
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.plan import AnswerSeen, Seen
-from rotator.policy import Source
 from rotator.rotation import holdings, look, obtain, reading, settling, steps
 from rotator.rotation.sealed import token_fields
 from tests.crash.play import Invariant
@@ -45,14 +44,12 @@ def no_marks(patch: pytest.MonkeyPatch) -> None:
 
 
 def marks_lifted_by_an_edit(patch: pytest.MonkeyPatch) -> None:
-    real = holdings.Holdings._hold  # noqa: SLF001 - the very line that is broken
+    real = holdings.Holdings._marked  # noqa: SLF001 - the very line that is broken
 
-    def hold(self: holdings.Holdings, name: str, token: Token, source: Source) -> holdings.Held:
-        if self._credential.digest == "edited":
-            self._spent.clear()
-        return real(self, name, token, source)
+    def marked(self: holdings.Holdings, candidates: list[holdings.Held]) -> list[holdings.Held]:
+        return candidates if self._credential.digest == "edited" else real(self, candidates)
 
-    patch.setattr(holdings.Holdings, "_hold", hold)
+    patch.setattr(holdings.Holdings, "_marked", marked)
 
 
 def keep_without_generation(patch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import count
 from typing import Any, ClassVar
 
 from rotator.clock import Clock
@@ -69,6 +70,9 @@ def _ledger() -> SqlLedger:
     return SqlLedger.in_memory()
 
 
+_WORLDS = count()
+
+
 class World:
     """A scenario being played: what outlives a worker, and the workers one after another."""
 
@@ -78,6 +82,7 @@ class World:
         self.scenario = scenario
         self.clock = TurnedClock()
         self.fake: Any = scenario.fake(self.clock.now)
+        self.fake.seed = f"world {next(_WORLDS)}"  # no two worlds know one another's tokens
         self.aws = SecretsManager(self.clock.now, self.clock.monotonic)
         self.client = client_for(self.aws)
         self.ledger = _ledger()

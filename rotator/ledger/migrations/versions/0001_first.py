@@ -18,6 +18,7 @@ def upgrade() -> None:
     _back_offs()
     _manuals()
     _marks()
+    _spent()
     _on_records()
     _seals()
     _steps()
@@ -194,6 +195,20 @@ def _marks() -> None:
         sa.PrimaryKeyConstraint("credential", "kind", "key"),
         sqlite_strict=True,
     )
+
+
+def _spent() -> None:
+    op.create_table(
+        "spent",
+        _name("key"),
+        _text("by_credential"),
+        _instant("at"),
+        _text("because"),
+        _text("text"),
+        sa.PrimaryKeyConstraint("key"),
+        sqlite_strict=True,
+    )
+    _index("spent_in_doubt", "spent", ["by_credential"], "because != 'answered'")
 
 
 def _on_records() -> None:
