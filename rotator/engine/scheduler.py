@@ -20,7 +20,9 @@ from rotator.ledger.base import Ledger
 
 WATCH, UPKEEP = ":watch", ":upkeep"
 """Ids that no job file can have."""
-_EVERY = 1.0
+_EVERY = timedelta(seconds=1)
+_OFTENEST = 0.1
+"""Real seconds: a clock that runs fast does not make `watch` run all the time."""
 _UPKEEP_EVERY = timedelta(hours=1)
 _SHORTEST_UPKEEP = 5.0
 _STALLED = 10.0
@@ -59,7 +61,8 @@ class Timetable:
 
     def start(self, jobs: Iterable[Job]) -> None:
         hourly = max(self._clock.shrink(_UPKEEP_EVERY), _SHORTEST_UPKEEP)
-        self._add(self._watch, "interval", WATCH, seconds=_EVERY)
+        every = max(self._clock.shrink(_EVERY), _OFTENEST)
+        self._add(self._watch, "interval", WATCH, seconds=every)
         self._add(self._keep_up, "interval", UPKEEP, seconds=hourly)
         self.follow(jobs)
         self._scheduler.start()

@@ -17,7 +17,7 @@ from rotator.rotation.wants import Newest, due
 
 NEVER = timedelta(days=3650)
 """Nothing is scheduled. Never None, for that would make APScheduler drop the job."""
-SOON = timedelta(seconds=1)
+SOON = timedelta(seconds=0.2)
 """What is due already and was just swept is looked at again after this; sooner by completion."""
 LATER = timedelta(seconds=5)
 """The ledger could not be read."""
@@ -47,7 +47,7 @@ class LifespanTrigger(BaseTrigger):
             if due_at is None:
                 return NEVER
             left = timedelta(seconds=self._clock.shrink(due_at - self._clock.now()))
-            return min(max(left, least), NEVER)
+            return min(left, NEVER) if left else least  # what is due already waits for a slot
         except Exception as error:  # noqa: BLE001 - what is raised here ends APScheduler's thread
             self._on_failure(error)
             return LATER
