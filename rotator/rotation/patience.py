@@ -60,9 +60,10 @@ def _due_on_arrival(answered: Answered, name: str, token: Token) -> list[BackOff
     stored = answered.sight.record.row.records.get(_SHELVES[name])
     if stored is not None and stored.generation > answered.seal.intent.generation:
         return []  # it came late, and its grant has worked since
+    arrived_at = answered.seal.answered_at  # a late answer says nothing of the grant
     renew_at = _renewal_at(answered, name, token)
-    dead = token.expires_at is not None and token.expires_at <= now
-    if not dead and (renew_at is None or renew_at > now):
+    dead = token.expires_at is not None and token.expires_at <= arrived_at
+    if not dead and (renew_at is None or renew_at > arrived_at):
         return []
     arrived = Garbled("the token was due on arrival")
     record, reason = answered.sight.record, Reason.DUE_ON_ARRIVAL
