@@ -7,7 +7,7 @@ Each part is imported when it is built, so that a verb pays for what it uses alo
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,6 +130,26 @@ def load_book(settings: Settings, environ: Mapping[str, str]) -> "JobBook":
     chains = [job for job in book.jobs if _is_chain(job)]
     mistakes = sorted([*book.mistakes, *(_at_risk(job, settings) for job in chains)])
     return JobBook(tuple(job for job in book.jobs if job not in chains), tuple(mistakes))
+
+
+def warm(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Load and build once what a worker needs, so that a standby takes over without doing so.
+
+    What it finds counts for nothing: all is read again by whoever holds the ledger.
+    """
+    import boto3
+    import httpx
+    from botocore.exceptions import BotoCoreError
+
+    from rotator.ledger.sql import SqlLedger
+    from rotator.providers.http import Door
+
+    load_book(settings, environ)
+    Door(clock_of(settings)).close()
+    httpx.Client(trust_env=False).close()
+    SqlLedger.in_memory().close()
+    with suppress(BotoCoreError):  # said properly by the worker, once it is one
+        boto3.session.Session().client("secretsmanager").close()
 
 
 def _is_chain(job: "Job") -> bool:

@@ -44,15 +44,24 @@ def main(settings: Settings, environ: Mapping[str, str], *, standby: bool = True
     with _heard(orders, stop), lock:
         if not standby:
             lock.take()
-        elif not _stand_by(lock, stop, notifier, log.info):
+        elif not _stand_by(
+            lock, stop, notifier, log.info, lambda: assembly.warm(settings, environ)
+        ):
             return 0
         return _work(settings, environ, orders, notifier, send)
 
 
 def _stand_by(
-    lock: WorkerLock, stop: threading.Event, notifier: Notifier, say: Callable[..., None]
+    lock: WorkerLock,
+    stop: threading.Event,
+    notifier: Notifier,
+    say: Callable[..., None],
+    warm: Callable[[], None],
 ) -> bool:
-    """Whether the lock is ours now; False where we were told to stop first."""
+    """Whether the lock is ours now; False where we were told to stop first.
+
+    `warm`: called once, if there is time for it.
+    """
     told = False
 
     def wait(pid: str) -> None:
@@ -61,6 +70,7 @@ def _stand_by(
             say("standing by", holder=pid)
             notifier.ready("standing by")  # a supervisor must not take patience for a hang
             told = True
+            warm()
         notifier.alive()
 
     while not lock.wait(stop, wait, _STANDBY_LOOK):
