@@ -90,7 +90,7 @@ def _figures(stage: Stage, cast: Sequence[Part], journal: Journal) -> list[str]:
     healed = ", ".join(f"{part.name} {part.tally.healed}" for part in cast if part.tally.healed)
     gap = f"{journal.longest_gap * 1000:.0f} ms"
     stats = stage.aws.stats
-    writes = f"writes to AWS: {stage.aws.written}, at most {stats.peak_writes_per_second} a second"
+    writes = f"writes to AWS: {stage.aws.written}, at most {stage.aws.most_in_a_second} a second"
     return [
         f"calls refused, and accepted after one re-read {PAUSE:g} s later: {healed or 'none'}",
         f"longest time from a provider ending the old token to the new one being published: {gap}",

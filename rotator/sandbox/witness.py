@@ -54,9 +54,10 @@ class WatchedSecretsManager(SecretsManager):
         self._newest: dict[tuple[str, str], Stored] = {}
         self._values: dict[tuple[str, str], str] = {}
         self._changes: Counter[tuple[str, str]] = Counter()
-        self._recent: deque[float] = deque(maxlen=1_000)
+        self._recent: deque[float] = deque(maxlen=300)
         self.written = 0
-        """Calls that write, replays too."""
+        """Calls that write, replays and the making of secrets too."""
+        self.most_in_a_second = 0
 
     def call(self, operation: str, params: Params, principal: str = "") -> Answer:
         stored = self._told(params) if operation in _STORES else None
@@ -65,8 +66,7 @@ class WatchedSecretsManager(SecretsManager):
         if stored and operation == "PutSecretValue" and self.trap(stored):
             raise NoAnswer("the worker is no more")
         if operation in WRITES or operation == "CreateSecret":
-            self.written += 1
-            self._recent.append(self._clock.monotonic())
+            self._count()
         answer = super().call(operation, params, principal)
         if stored:
             self._note(stored, params)
@@ -85,6 +85,14 @@ class WatchedSecretsManager(SecretsManager):
         """Over the last five seconds, replays too."""
         since = self._clock.monotonic() - 5
         return sum(1 for at in tuple(self._recent) if at > since) / 5
+
+    def _count(self) -> None:
+        with self.lock:
+            at = self._clock.monotonic()
+            self.written += 1
+            self._recent.append(at)
+            within = sum(1 for each in reversed(self._recent) if each > at - 1)
+            self.most_in_a_second = max(self.most_in_a_second, within)
 
     def _told(self, params: Params) -> Stored | None:
         """What a call wants to store; None where it is not the worker's."""
