@@ -22,7 +22,7 @@ Failed = Callable[[str, Exception], None]
 
 
 class Pool:
-    """Threads that rotate. A name that is here already is not taken twice."""
+    """Threads that rotate. What is offered while it runs is run again, never twice at once."""
 
     def __init__(
         self,
@@ -37,7 +37,8 @@ class Pool:
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="rotation")
         self._change = threading.Condition()
         self._here: set[str] = set()
-        self._running = 0
+        self._running: set[str] = set()
+        self._again: set[str] = set()
         self._closed = False
         self._filling = threading.Lock()
 
@@ -50,10 +51,13 @@ class Pool:
     def offer(self, names: Iterable[str]) -> None:
         for name in names:
             with self._change:
-                if self._closed or name in self._here:
-                    continue
-                self._here.add(name)
-                self._threads.submit(self._run, name)
+                if self._closed:
+                    return
+                if name in self._running:  # whatever it has seen, this may be newer
+                    self._again.add(name)
+                elif name not in self._here:
+                    self._here.add(name)
+                    self._threads.submit(self._run, name)
 
     def close(self) -> None:
         """Start nothing more. What was claimed and not begun, the ledger still knows."""
@@ -64,23 +68,30 @@ class Pool:
     def join(self, seconds: float) -> bool:
         """Whether all that was under way has ended, within that time."""
         with self._change:
-            return self._change.wait_for(lambda: self._running == 0, seconds)
+            return self._change.wait_for(lambda: not self._running, seconds)
 
     def _run(self, name: str) -> None:
         with self._change:
             if self._closed:
                 return
-            self._running += 1
+            self._running.add(name)
         try:
             self._rotate(name)
         except Exception as error:  # noqa: BLE001 - one credential's surprise stops no other
             self._on_failure(name, error)
         finally:
-            with self._change:
-                self._running -= 1
-                self._here.discard(name)
-                self._change.notify_all()
+            self._ended(name)
             self._tell_room()
+
+    def _ended(self, name: str) -> None:
+        with self._change:
+            self._running.discard(name)
+            if name in self._again and not self._closed:
+                self._again.discard(name)
+                self._threads.submit(self._run, name)
+            else:
+                self._here.discard(name)
+            self._change.notify_all()
 
     def _tell_room(self) -> None:
         if self.room < self._slots * _DEPTH // 2 or not self._filling.acquire(blocking=False):

@@ -11,6 +11,9 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 from rotator.clock import Clock
 
+_PATIENCE = 0.5
+"""Seconds that a message may wait for systemd to take it."""
+
 
 class Notifier:
     """The socket that the environment names, if it names one. Thread-safe."""
@@ -47,7 +50,7 @@ class Notifier:
         if self._address is None:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            out.settimeout(0)
+            out.settimeout(_PATIENCE)
             out.sendto("\n".join(lines).encode(), self._address)
 
 

@@ -55,8 +55,9 @@ class Timetable:
         self._planned_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._watched = self._real.monotonic()
+        self._threads = ThreadPoolExecutor(3)
         self._scheduler = BackgroundScheduler(
-            timezone=UTC, job_defaults=_DEFAULTS, executors={"default": ThreadPoolExecutor(3)}
+            timezone=UTC, job_defaults=_DEFAULTS, executors={"default": self._threads}
         )
 
     def start(self, jobs: Iterable[Job]) -> None:
@@ -88,8 +89,9 @@ class Timetable:
         self._plan(job)
 
     def stop(self) -> None:
-        """Call nobody any more; what runs may end."""
-        self._scheduler.shutdown(wait=True)
+        """Call nobody any more, and wait for what runs."""
+        self._scheduler.shutdown(wait=False)  # it would wait with its locks held: sweeps want them
+        self._threads.shutdown(wait=True)
 
     @property
     def silence(self) -> float:

@@ -56,6 +56,8 @@ class Worker:
         self._log = logs.logger()
         self._tell = logs.observer(self._log, tools.clock)
         self._book = JobBook((), ())
+        self._stale = False
+        """The job files could not be read anew: that is still to be done."""
         self._pruned_at: datetime | None = None
         self._told_at: dict[str, float] = {}
         self._feeder = Feeder(tools, slots, self._rotate, self._broke)
@@ -82,9 +84,12 @@ class Worker:
 
     def _obey(self, orders: Orders) -> int:
         while True:
+            order = None
             with suppress(Empty):
-                if orders.get(timeout=_LOOK) is Order.STOP:
-                    return 0
+                order = orders.get(timeout=_LOOK)
+            if order is Order.STOP:
+                return 0
+            if order is Order.RELOAD or self._stale:
                 self._reload()
             self._timetable.revive()
             if self._timetable.silence > _GIVE_UP:
@@ -104,12 +109,14 @@ class Worker:
 
     def _reload(self) -> None:
         self._notifier.reloading()
-        before = self._book.credentials
+        before = self._book
         try:
             self._follow(self._load())
             self._timetable.follow(self._book.jobs)
-            self._feeder.wish(_changed(before, self._book))
+            self._feeder.wish(_changed(before.credentials, self._book))
+            self._stale = False
         except LedgerError as error:
+            self._book, self._stale = before, True
             self._broke("", error)
         self._ready()
 
@@ -127,8 +134,8 @@ class Worker:
             if job.off:
                 self._log.info("a job is off", job=job.name, unset=job.off)
         named = {job.name: [each.qualified for each in job.credentials] for job in book.jobs}
+        self._book = book  # first, for a new row is due at once
         self._ledger.enrol(named, self._tools.clock.now())
-        self._book = book
 
     def _ready(self) -> None:
         on = sum(1 for job in self._book.jobs if job.credentials)

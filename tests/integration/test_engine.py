@@ -239,6 +239,33 @@ def test_the_jobs_of_apscheduler_are_the_job_files(tmp_path: Any, begin: Begin) 
     until(lambda: scheduler.get_job("two").next_run_time - engine.clock.now() > DAY / 2, "tomorrow")
 
 
+def test_stopping_waits_for_a_sweep_that_runs_and_not_for_ever() -> None:
+    ledger, began, gate = SqlLedger.in_memory(), threading.Event(), threading.Event()
+
+    def upkeep() -> None:
+        timetable.moved("acme")  # wants APScheduler's locks
+        began.set()
+        assert gate.wait(PATIENCE)
+        timetable.moved("acme")
+
+    broken: list[Exception] = []
+    timetable = Timetable(
+        ledger, Clock(1e5, Clock().now()), sweep=lambda _: None, upkeep=upkeep,
+        on_swept=lambda: None, on_failure=broken.append,
+    )  # fmt: skip
+    timetable.start([])
+    timetable._scheduler.modify_job(UPKEEP, next_run_time=Clock().now())  # noqa: SLF001
+    assert began.wait(PATIENCE)
+    stopping = threading.Thread(target=timetable.stop, daemon=True)
+    stopping.start()
+    until(lambda: not timetable._scheduler.running, "it stops")  # noqa: SLF001
+    gate.set()
+    stopping.join(PATIENCE)
+    assert not stopping.is_alive()
+    assert not broken
+    ledger.close()
+
+
 # The pool by itself.
 
 
@@ -253,7 +280,7 @@ def test_a_closed_pool_finishes_what_runs_and_forgets_what_waits() -> None:
     pool = Pool(2, rotate, lambda *_: None, lambda: None)
     pool.offer(["a", "b", "c", "d", "a"])
     assert pool.room == 2
-    until(lambda: pool._running == 2, "two at work")  # noqa: SLF001 - nobody else needs to know
+    until(lambda: len(pool._running) == 2, "two at work")  # noqa: SLF001 - nobody else needs to know
     pool.close()
     assert not pool.join(0.01)
     assert pool.room == 0
@@ -261,3 +288,25 @@ def test_a_closed_pool_finishes_what_runs_and_forgets_what_waits() -> None:
     gate.set()
     assert pool.join(PATIENCE)
     assert sorted(done) == ["a", "b"]
+
+
+def test_what_is_offered_while_it_runs_runs_once_more_and_never_twice_at_once() -> None:
+    began: list[str] = []
+    gates = [threading.Event(), threading.Event()]
+
+    def rotate(name: str) -> None:
+        began.append(name)
+        assert gates[len(began) - 1].wait(PATIENCE)
+
+    pool = Pool(2, rotate, lambda *_: None, lambda: None)
+    pool.offer(["a"])
+    until(lambda: began, "it runs")
+    pool.offer(["a", "a"])
+    assert began == ["a"]
+    gates[0].set()
+    until(lambda: len(began) == 2, "once more")
+    gates[1].set()
+    until(lambda: pool.room == 6, "done")
+    pool.close()
+    assert pool.join(PATIENCE)
+    assert began == ["a", "a"]

@@ -268,7 +268,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
             while not heard or message not in heard[-1]:
                 heard.append(systemd.recv(4096).decode())
 
-        with play(tmp_path, "albato", NOTIFY_SOCKET=address, WATCHDOG_USEC="300000") as played:
+        with play(tmp_path, "albato", NOTIFY_SOCKET=address, WATCHDOG_USEC="3000000") as played:
             worker = played.stage.start_worker()
             hears("READY=1\nSTATUS=1 credentials of 1 jobs")
             hears("WATCHDOG=1")
