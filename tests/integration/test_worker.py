@@ -185,7 +185,7 @@ def test_sighup_finds_a_new_file_and_a_broken_one_stops_only_itself(tmp_path: Pa
         assert {(line["field"], line["line"]) for line in wrong} >= {("base_url", 2)}
         assert played.lines("ready", jobs=2, wrong_files=1)
 
-        broken = (played.jobs / "oauth2.toml").read_text().replace("survive", "servive")
+        broken = (played.jobs / "oauth2.toml").read_text().replace("survive", "survives")
         (played.jobs / "oauth2.toml").write_text(broken)
         os.kill(worker.pid, signal.SIGHUP)
         played.heard("ready", jobs=1, wrong_files=2)
