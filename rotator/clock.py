@@ -16,7 +16,7 @@ class Clock:
     """Wall time, run `factor` times as fast from `epoch` on."""
 
     def __init__(self, factor: float = 1.0, epoch: datetime | None = None) -> None:
-        """`epoch`: the real instant at which both clocks showed the same, default the Unix epoch."""
+        """`epoch`: when both clocks showed the same instant, default the Unix epoch."""
         self.factor = factor
         self._epoch = epoch or datetime(1970, 1, 1, tzinfo=UTC)
 

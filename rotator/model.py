@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NoReturn
 
-ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a token, not its value
-REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a token, not its value
+ACCESS_TOKEN = "access_token"
+REFRESH_TOKEN = "refresh_token"
 
 
 class Secret:
@@ -68,7 +68,7 @@ Keyring = Mapping[str, Token]
 class Shelf(StrEnum):
     """The two secrets of a credential: the consumers', and the worker's own."""
 
-    TOKEN = "token"  # noqa: S105 - the secret's name, not its value
+    TOKEN = "token"
     KEYRING = "keyring"
 
 

@@ -290,7 +290,7 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """The walk ends: when to look again, and what every face shows until then.
+    """The walk ends and lets go of its lease: when to look again, what every face shows until then.
 
     `due_at` is moved by compare-and-set: only if it is still `seen_due_at`, for a manual request
     or a late seal may have set it meanwhile.

@@ -187,6 +187,9 @@ _rest = _row.values(
     state=_unless_paused(_c.state, bindparam("state_")),
     reason=_unless_paused(_c.reason, bindparam("reason_")),
     text=_unless_paused(_c.text, bindparam("text_")),
+    lease_owner=None,
+    lease_until=None,
+    dispatched_until=None,
 )
 
 

@@ -14,5 +14,7 @@ _ROOMS = frozenset({"base", "http", "registry", "shapes", "wire"})
 def plugins() -> dict[str, Plugin]:
     """Every plug-in by its name, in alphabetical order."""
     names = sorted(module.name for module in pkgutil.iter_modules(providers.__path__))
-    modules = [import_module(f"{providers.__name__}.{name}") for name in names if name not in _ROOMS]
+    modules = [
+        import_module(f"{providers.__name__}.{name}") for name in names if name not in _ROOMS
+    ]
     return {module.plugin.name: module.plugin for module in modules}

@@ -11,7 +11,7 @@ from rotator.policy import Holding
 from rotator.providers.base import Alive, Dead, Verdict
 from rotator.rotation.look import Sight
 from rotator.rotation.sealed import CARRIED, instant, seed_mark
-from rotator.rotation.steps import Done, Hands, unsealed
+from rotator.rotation.steps import Done, Hands, dropped, lifted, unsealed
 
 
 def keep(hands: Hands, sight: Sight, step: Step) -> Done:
@@ -24,7 +24,8 @@ def keep(hands: Hands, sight: Sight, step: Step) -> Done:
     tokens, carried = unsealed(hands, seal)
     generation = seal.intent.generation
     changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried)
-    return Done([*changes, Lift(what="keep")], text=f"generation {generation}")
+    over = [*lifted(sight, "keep"), *dropped(hands, seal)]
+    return Done([*changes, *over], text=f"generation {generation}")
 
 
 def _keep_seed(hands: Hands, sight: Sight) -> Done:

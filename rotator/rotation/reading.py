@@ -72,7 +72,7 @@ def _tokens(answered: Answered, found: Keyring) -> Reading:
     changes: list[Change] = [
         *_marks(answered, arrived),
         *answered.closed(*answered.same_requests),
-        Lift(what=answered.line),
+        *([Lift(what=answered.line)] if answered.line in answered.sight.record.back_offs else []),
         *([] if same_access else _killed(answered)),
         _mark_read(answered, stored),
         *patience(answered, arrived, stored, same_access=same_access),

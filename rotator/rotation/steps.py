@@ -59,6 +59,11 @@ class Hands:
         seen = (version.generation for version in self.versions.values() if version)
         return 1 + max(sight.record.top_generation, *seen, 0)
 
+    def generation(self, shelf: Shelf) -> int:
+        """Of the current version, 0 where there is none."""
+        version = self.versions.get(shelf)
+        return version.generation if version else 0
+
     def put(self, shelf: Shelf, version_id: str, fields: Mapping[str, str]) -> list[Change]:
         """Make a version current and remember it."""
         version = self.tools.store.put(self.spec(shelf), version_id, fields)
@@ -183,7 +188,24 @@ def publish(hands: Hands, sight: Sight, step: Step) -> Done:
     generation, owner = seal.intent.generation, hands.credential.qualified
     fields = token_fields(hands.credential.provider, owner, token, generation)
     changes = hands.put(Shelf.TOKEN, step.subject, fields)
-    return Done([*changes, Lift(what="publish")], text=f"generation {generation}{text}")
+    over = [*lifted(sight, "publish"), *dropped(hands, seal)]
+    return Done([*changes, *over], text=f"generation {generation}{text}")
+
+
+def lifted(sight: Sight, line: str) -> list[Change]:
+    """The line worked: what it was backing off from is over."""
+    return [Lift(what=line)] if line in sight.record.back_offs else []
+
+
+def dropped(hands: Hands, seal: Seal) -> list[Change]:
+    """The put just made was the last one that this answer was waiting for."""
+    generation = seal.intent.generation
+    waiting = [
+        name
+        for name in seal.tokens
+        if hands.generation(Shelf.KEYRING if name == REFRESH_TOKEN else Shelf.TOKEN) < generation
+    ]
+    return [] if waiting else [Drop(intent_id=seal.intent.id)]
 
 
 def _verify(hands: Hands, sight: Sight, token: Token) -> str:

@@ -87,7 +87,8 @@ def rotate(
     except LeaseLost:
         return Outcome(credential=name, state=State.ROTATING, reason=Reason.LEASE_GONE)
     finally:
-        tools.ledger.release(walk.hands.lease)
+        if not walk.rested:  # coming to rest lets go
+            tools.ledger.release(walk.hands.lease)
 
 
 class _Walk:
@@ -103,6 +104,9 @@ class _Walk:
         self.cause = cause
         self.run = new_id()
         self.taken: list[Stepped] = []
+        self.untold: list[Stepped] = []
+        """Steps that changed nothing else: they are written with the next one."""
+        self.rested = False
 
     def until_rest(self) -> Outcome:
         for _ in range(MOST_STEPS):
@@ -174,7 +178,10 @@ class _Walk:
         )
 
     def _write(self, stepped: Stepped, changes: Sequence[Change]) -> None:
-        self.tools.ledger.write(self.hands.lease, *changes, stepped)
+        self.untold.append(stepped)
+        if changes:
+            self.tools.ledger.write(self.hands.lease, *changes, *self.untold)
+            self.untold.clear()
         self.taken.append(stepped)
         self.observe(Event(credential=self.credential.qualified, run=self.run, stepped=stepped))
 
@@ -192,7 +199,8 @@ class _Walk:
         return self._end(blind_rest(record, waiting, now), changes, record)
 
     def _end(self, ended: Rest, changes: Sequence[Change], record: Record) -> Outcome:
-        self.tools.ledger.write(self.hands.lease, *changes, ended)
+        self.tools.ledger.write(self.hands.lease, *changes, *self.untold, ended)
+        self.rested = True
         name = self.credential.qualified
         self.observe(Event(credential=name, run=self.run, rest=ended, was=record.row.state))
         return Outcome(

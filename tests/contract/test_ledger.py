@@ -795,6 +795,14 @@ def test_a_rest_schedules_nothing_whose_job_file_went_meanwhile(ledger: Ledger) 
     assert row(ledger).due_at is None
 
 
+def test_a_rest_lets_go_of_the_lease(ledger: Ledger) -> None:
+    lease = leased(ledger)
+    ledger.write(lease, rest())
+    with pytest.raises(LeaseLost):
+        ledger.write(lease, stepped())
+    assert ledger.take(ETL, "another", NOW, NOW + MINUTE) is not None
+
+
 def test_a_state_that_stays_keeps_its_since(ledger: Ledger) -> None:
     write(ledger, rest())
     write(ledger, rest(at=NOW + DAY, reason=Reason.BACKING_OFF))
@@ -1076,6 +1084,15 @@ def test_all_of_it_outlives_a_restart(path: Path) -> None:
     second = SqlLedger.open(path)
     assert (look(second), second.history()) == (before, history)
     assert second.ledger_id == first.ledger_id
+    second.close()
+
+
+def test_a_lease_outlives_a_restart(path: Path) -> None:
+    first = SqlLedger.open(path)
+    first.enrol({"alation": [ETL]}, NOW)
+    lease = leased(first)
+    first.close()
+    second = SqlLedger.open(path)
     with pytest.raises(LeaseLost):
         second.write(dataclasses.replace(lease, fence=lease.fence - 1))
     second.write(lease)
@@ -1135,7 +1152,12 @@ def broken(path: Path, reopen: Callable[[], SqlLedger]) -> Callable[[str], SqlLe
         ledger.enrol({"alation": [ETL, BI]}, NOW)
         ledger.ask(manual())
         ledger.seal(sealed())
-        write(ledger, Intend(intent=intent("request-2", 2)), AddMark(mark=mark(MarkKind.REFUSED)), back_off())
+        write(
+            ledger,
+            Intend(intent=intent("request-2", 2)),
+            AddMark(mark=mark(MarkKind.REFUSED)),
+            back_off(),
+        )
         write(ledger, on_record(), stepped())
         raw = sqlite3.connect(path)
         raw.execute(sql)

@@ -5,8 +5,9 @@ that is presented beside the token, or another token, and by nothing else.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -52,7 +53,14 @@ class Seeds:
 
 
 class MyLedger(NamedTuple):
+    """Knows what is spent by the token alone."""
+
+    marks: tuple[Mark, ...] = ()
     ledger_id: str = "mine"
+
+    def spent(self, fingerprints: Collection[str]) -> tuple[Mark, ...]:
+        kept = [mark for mark in self.marks if mark.kind is MarkKind.SPENT]
+        return tuple(mark for mark in kept if mark.key in fingerprints)
 
 
 TOOLS = Tools(
@@ -313,7 +321,8 @@ def holdings(one: Credential, *marks: Mark) -> Holdings:
         versions={},
         top_generation=0,
     )
-    return Holdings(TOOLS, one, record, {}, NOW + timedelta(hours=1))
+    tools = replace(TOOLS, ledger=cast(Ledger, MyLedger(marks)))
+    return Holdings(tools, one, record, {}, NOW + timedelta(hours=1))
 
 
 def choices(held: Holdings) -> list[Choice]:
