@@ -185,7 +185,8 @@ class Record:
     manuals: tuple[Manual, ...]
     """Not met yet."""
     versions: Mapping[Shelf, Mapping[str, int]]
-    """Every version id that was ever on record -> its generation."""
+    """The newest version ids on record -> their generation. An older one that comes back to light
+    is treated like a stranger's of an older generation: ours is made current again."""
     top_generation: int
     """The highest generation of any intent or version on record."""
 

@@ -31,8 +31,13 @@ _row = select(
     .label("top_request"),
 ).where(credential.c.name == _whose)
 _on_record = select(on_record).where(on_record.c.credential == _whose)
-_versions = select(version.c.shelf, version.c.version_id, version.c.generation).where(
-    version.c.credential == _whose
+VERSIONS_KNOWN = 32
+"""Of both secrets together, the newest: a look is made several times a rotation."""
+_versions = (
+    select(version.c.shelf, version.c.version_id, version.c.generation)
+    .where(version.c.credential == _whose)
+    .order_by(version.c.generation.desc())
+    .limit(VERSIONS_KNOWN)
 )
 _open = (
     select(request)

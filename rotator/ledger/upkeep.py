@@ -18,7 +18,7 @@ from rotator.ledger.tables import manual, request, seal, step, version
 
 KEPT_FOR = timedelta(days=90)
 STEPS_KEPT = 2_000
-VERSIONS_KEPT = 200
+VERSIONS_KEPT = 50
 _BATCH = 2_000
 
 _old: BindParameter[int] = bindparam("old_")
