@@ -72,14 +72,10 @@ class Answered:
         ]
 
 
-def spent(intent: Intent, at: datetime, because: Because) -> list[Change]:
-    """The mark that bars what a request spends from every grant that would spend it again."""
-    if intent.spends is None:
-        return []
-    mark = Mark(
-        kind=MarkKind.SPENT, key=intent.spends, at=at, because=because, text=f"by {intent.grant}"
-    )
-    return [AddMark(mark=mark)]
+def spent(intent: Intent, token: str, at: datetime, because: Because) -> list[Change]:
+    """The mark that bars what a request spends, a fingerprint, from being spent again."""
+    text = f"by {intent.grant}"
+    return [AddMark(mark=Mark(kind=MarkKind.SPENT, key=token, at=at, because=because, text=text))]
 
 
 def killed(intent: Intent) -> list[Change]:

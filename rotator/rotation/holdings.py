@@ -68,6 +68,12 @@ class Holdings:
         return bool(owner) and owner != self._tools.ledger.ledger_id
 
     @property
+    def elsewhere(self) -> str:
+        """The host that the keyring is for, where it is another than the job's."""
+        host = self._keyring.get("host", "")
+        return "" if host == self._provider.host else host
+
+    @property
     def was_adopted(self) -> bool:
         """Whether a ledger has taken this chain over by itself before; that happens once."""
         return bool(self._keyring.get("adopted_at"))
@@ -175,7 +181,9 @@ class Holdings:
         return token.expires_at is not None and token.expires_at <= self.now
 
     def _grew_from(self, seed: Token) -> bool:
-        mark = seed_mark(self._provider, self._credential.qualified, seed.value)
+        """Also where the job has moved: an old host's seed is never sent to a new one."""
+        kept_for = replace(self._provider, host=self._keyring.get("host", ""))
+        mark = seed_mark(kept_for, self._credential.qualified, seed.value)
         return self._keyring.get("seed") == mark
 
     def _sealed(self) -> list[Held]:

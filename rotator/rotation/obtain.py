@@ -11,7 +11,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
 
 from rotator.clock import new_id
 from rotator.errors import (
@@ -85,7 +84,8 @@ def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
         intent=sending.intent, ciphertext=cipher, sent_at=sent_at, answered_at=answer.received_at
     )
     seal_whatever_happens(hands, seal, sending.grant, sealed)
-    return Done(text=f"by {sending.grant.name}")
+    waited = hands.tools.clock.now() - answer.received_at >= hands.tools.clock.stretch(RETRY_SEAL)
+    return Done(text=f"by {sending.grant.name}", look_afresh=waited)
 
 
 def _unsealed(
@@ -170,7 +170,9 @@ def seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed
     This thread does not give up: with the answer lost, so would be a refresh token. Whoever stops
     the process waits for it, or uses SIGKILL.
     """
-    for attempt in count(1):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             hands.tools.ledger.seal(seal)
         except LedgerError:

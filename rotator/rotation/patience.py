@@ -37,7 +37,10 @@ def _for_access(answered: Answered, access: Token | None, *, same: bool) -> list
     if access is None:
         return []
     if same:
-        return [_again(answered, same_again(now, access.expires_at or now), _SAME)]
+        dies_at = access.expires_at or now
+        until = same_again(now, dies_at)
+        # Not after its end, when there may be another: no version is made of the same one.
+        return [_again(answered, min(until, dies_at) if dies_at > now else until, _SAME)]
     return _due_on_arrival(answered, ACCESS_TOKEN, access)
 
 

@@ -131,7 +131,7 @@ def _marks(answered: Answered, arrived: Keyring) -> list[Change]:
     new = arrived.get(REFRESH_TOKEN)
     replaced = new and answered.tools.fingerprints.fingerprint(new.value) != intent.spends
     if intent.spends:
-        return spent(intent, at, Because.ANSWERED) if replaced else []
+        return spent(intent, intent.spends, at, Because.ANSWERED) if replaced else []
     doubted = answered.sight.holdings.doubted_before(intent.intended_at)
     alive = doubted & set(intent.presented.values())
     return [LiftMark(kind=MarkKind.SPENT, key=key) for key in sorted(alive)]

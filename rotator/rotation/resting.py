@@ -102,6 +102,11 @@ def _remedy(credential: Credential, sight: Sight) -> str:
     name, provider = credential.qualified, credential.provider
     if sight.holdings.foreign:
         return f"another ledger owns the chain: stop that worker, then `rotator adopt {name}`"
+    if sight.holdings.elsewhere:
+        return (
+            f"the kept token is for {sight.holdings.elsewhere}: correct the address in the job "
+            f"file, or get a new refresh token, then `rotator seed {name}`"
+        )
     texts = plugins()[provider.name].seeds
     needed = {need for grant in provider.grants for need in grant.needs}
     if REFRESH_TOKEN in needed:

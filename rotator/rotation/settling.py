@@ -25,7 +25,7 @@ def settle(hands: Hands, sight: Sight, step: Step) -> Done:
     if isinstance(verdict, Alive):
         closed = Close(intent_id=intent.id, outcome="alive")
         return Done([closed], text="the provider never acted on it")
-    marks = spent(intent, hands.tools.clock.now(), Because.UNANSWERED)
+    marks = spent(intent, intent.spends, hands.tools.clock.now(), Because.UNANSWERED)
     closed = Close(intent_id=intent.id, outcome="unanswered")
     return Done([*marks, closed, *killed(intent)], text=verdict.text)
 
