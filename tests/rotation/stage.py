@@ -5,23 +5,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from botocore.config import Config
+
+from rotator.clock import new_id
 from rotator.ledger.base import Manual, Record, Row, Stepped
 from rotator.ledger.sql import SqlLedger
 from rotator.model import State
 from rotator.rotation.tools import Tools
 from rotator.rotation.walk import Event, Outcome, rotate
 from rotator.sandbox.fakes import Fault, Reply, json_reply
+from rotator.sandbox.secrets_manager_hook import client_for
 from rotator.schedule import Schedule
 from tests.crash.doors import Effects
 from tests.crash.play import Invariant, promises
 from tests.crash.plays import scenario
 from tests.crash.world import Scenario, World
 
+_ONCE = Config(retries={"total_max_attempts": 1})
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+_SHORT = Schedule(survive=10 * MINUTE)
 OAUTH, OAUTH_ASKED = "oauth2, refresh token", "oauth2, refresh token, introspection"
 SSO, PASSWORD, BOTH = "alation, SSO", "alation, password", "alation, seed and password"
 ALBATO, CLIENT = "albato, partner token", "oauth2, client"
+FALLBACK = "oauth2, refresh token, then client"
 TOKEN_PATH = "/oauth/token"
 MINT = "/integration/v1/createAPIAccessToken/"
 REGENERATE = "/integration/v1/regenRefreshToken/"
@@ -48,16 +55,24 @@ def world(
             setattr(made, field, value)
         return made
 
-    return World(
+    return watched(
         replace(
             played,
             fake=changed,
             job={**played.job, **(job or {})},
             credential={**played.credential, **(credential or {})},
             seeds=seeds or played.seeds,
-            schedule=schedule or played.schedule,
+            schedule=schedule or (_SHORT if name.startswith("oauth2") else played.schedule),
         )
     )
+
+
+def watched(played: Scenario, effects: Effects | None = None) -> World:
+    """A world whose AWS client asks once: botocore's retries wait in real time."""
+    found = World(played, effects)
+    found.client = client_for(found.aws, config=_ONCE)
+    found.tools = found.worker("first", found.effects)
+    return found
 
 
 @dataclass
@@ -119,7 +134,7 @@ def last(outcome: Outcome, verb: str) -> Stepped:
 def ask(played: World, *tokens: str, again: bool = False, at: datetime | None = None) -> Manual:
     """A person's request."""
     asked = Manual(
-        id=f"m{len(played.events)}{again}{len(tokens)}",
+        id=new_id(),
         credential=played.credential.qualified,
         asked_at=at or played.clock.now(),
         by="ann",
@@ -177,4 +192,4 @@ def raw(status: int, body: bytes, *, acts: bool = False) -> Fault:
     return Fault(name=f"odd {status}", reply=reply, acts=acts)
 
 
-__all__ = ["Event", "Invariant", "Scenario", "World", "promises", "rotate"]
+__all__ = ["Event", "Invariant", "Scenario", "World", "promises", "rotate", "scenario"]
