@@ -584,3 +584,12 @@ def test_a_sealed_token_of_another_host_is_not_presented() -> None:
     reworked(played, base_url="https://amino.test")
     run(played, 2 * HOUR)
     assert is_home(played)
+
+
+def test_a_proxy_s_page_leaves_nothing_open_where_nothing_was_spent() -> None:
+    played = world(CLIENT)
+    played.fake.fail_next(TOKEN_PATH, html(502))
+    assert last(played.rotate(), "read").outcome == "Unanswered"
+    assert record(played).open_intents == ()
+    run(played, 2 * MINUTE)
+    assert is_home(played)
