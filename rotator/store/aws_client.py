@@ -127,4 +127,4 @@ def hush() -> None:
     for name in names:
         if name.split(".")[0] in _LOUD:
             logger = logging.getLogger(name)
-            logger.setLevel(max(logger.level, logging.INFO))
+            logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))

@@ -20,16 +20,22 @@ def scenario(name: str) -> Scenario:
 
 
 def killed_everywhere(name: str, *, edited: bool = False) -> set[Invariant]:
-    """A kill at every effect; `edited`: somebody edits the job file before the next worker."""
+    """A kill at every effect around a request; `edited`: somebody edits the job file before the next worker."""
     played = scenario(name)
     whole = World(played)
     whole.run(whole.clock.at + played.horizon)
     effects = tuple(whole.effects.names)
     broken = promises(whole)
-    for number in range(1, len(effects) + 1):
+    for number in _around_requests(effects):
         for when in ("before", "after"):
             broken |= _killed(played, effects, (number, when), edited=edited)
     return broken
+
+
+def _around_requests(effects: tuple[str, ...]) -> list[int]:
+    """From before each intent to after its answer is stored: where these breaks can show."""
+    sent = [n for n, name in enumerate(effects, 1) if name.startswith("provider.send")]
+    return sorted({near for n in sent for near in range(n - 3, n + 7) if near <= len(effects)})
 
 
 def _killed(

@@ -27,13 +27,13 @@ def _alation(name: str, *, seeded: bool, password: bool) -> Scenario:
         origin=ALATION,
         fake=lambda now: AlationFake(
             now=now,
-            refresh_lifespan=2 * DAY,
+            refresh_lifespan=DAY,  # so that both tokens are renewed within the horizon
             passwords={"etl": ("correct horse", 7)} if password else {},
         ),
         job={"base_url": ALATION},
         credential={"user_id": 7, "username": "etl"},
         seeds=seeds,
-        horizon=30 * HOUR,
+        horizon=13 * HOUR,
         schedule=_LONG,
     )
 

@@ -26,6 +26,7 @@ from rotator.schedule import Schedule
 from rotator.store.base import SecretSpec
 from rotator.store.secrets_manager import SecretsManagerStore
 from rotator.store.seeds import Seeds
+from tests.crash.direct import DirectClient
 from tests.crash.doors import Counted, Effects
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -84,7 +85,7 @@ class World:
         self.fake: Any = scenario.fake(self.clock.now)
         self.fake.seed = f"world {next(_WORLDS)}"  # no two worlds know one another's tokens
         self.aws = SecretsManager(self.clock.now, self.clock.monotonic)
-        self.client = client_for(self.aws)
+        self.client: Any = client_for(self.aws) if effects is None else DirectClient(self.aws)
         self.ledger = _ledger()
         self.values = dict(scenario.seeds(self.fake))
         self.credential = self._credential()

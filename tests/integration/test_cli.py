@@ -272,11 +272,11 @@ def test_history_tells_every_step_the_newest_last(here: Town) -> None:
     here.run("rotate", "oauth")
     found = here.run("history", "oauth", "--json").json
     documented("history", found)
-    assert [each["step"] for each in found] == ["obtain", "read", "publish", "drop"]
+    assert [each["step"] for each in found] == ["obtain", "read", "publish"]
     assert len({each["run"] for each in found}) == 1
     text = here.run("history", "--limit", "2").out.splitlines()
     assert len(text) == 3
-    assert "drop" in text[-1]
+    assert "publish" in text[-1]
 
 
 def test_one_run_is_found_by_what_its_id_begins_with(here: Town) -> None:
