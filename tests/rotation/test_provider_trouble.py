@@ -22,6 +22,7 @@ from rotator.schedule import Schedule, TokenSchedule
 from tests.crash.doors import Effects, Killed
 from tests.rotation.stage import (
     ALBATO,
+    CLIENT,
     DAY,
     FALLBACK,
     HOUR,
