@@ -201,7 +201,7 @@ def test_a_failing_keep_never_holds_up_publish(name: str) -> None:
 
 
 def test_a_refused_regenerate_never_stops_the_daily_mint() -> None:
-    played = world(SSO)
+    played = world(SSO, refresh_lifespan=2 * DAY)
     run(played, 12 * HOUR)
     played.fake.fail_next(REGENERATE, LOST_REQUEST, times=1000)
     died = 0
