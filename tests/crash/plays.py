@@ -20,7 +20,7 @@ def scenario(name: str) -> Scenario:
 
 
 def killed_everywhere(name: str, *, edited: bool = False) -> set[Invariant]:
-    """A kill at every effect around a request; `edited`: the job file is, before the next worker."""
+    """A kill at every effect around a request; `edited`: so is the job, before the next worker."""
     played = scenario(name)
     whole = World(played)
     whole.run(whole.clock.at + played.horizon)
