@@ -45,8 +45,10 @@ class DirectClient:
             try:
                 return dict(self._service.call(operation, params, "worker"))
             except AwsError as error:
-                told = {"Error": {"Code": error.code, "Message": str(error)}}
-                status = {"HTTPStatusCode": error.status}
-                raise ClientError({**told, "ResponseMetadata": status}, operation) from None
+                told: Any = {
+                    "Error": {"Code": error.code, "Message": str(error)},
+                    "ResponseMetadata": {"HTTPStatusCode": error.status},
+                }
+                raise ClientError(told, operation) from None
 
         return call
