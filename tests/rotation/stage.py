@@ -75,6 +75,10 @@ def watched(played: Scenario, effects: Effects | None = None) -> World:
     return found
 
 
+OPENED: list[SqlLedger] = []
+"""Ledgers beside the first one; closed after each test."""
+
+
 @dataclass
 class Beside:
     """Another worker on a ledger of its own, for the same credential, provider and store."""
@@ -86,6 +90,7 @@ class Beside:
     @classmethod
     def of(cls, world: World) -> "Beside":
         ledger = SqlLedger.in_memory()
+        OPENED.append(ledger)
         name = world.credential.qualified
         ledger.enrol({world.credential.job: [name]}, world.clock.now())
         return cls(world, world.worker("beside", Effects(), ledger), ledger)
