@@ -1,9 +1,12 @@
 """`rotator explain`: what one look sees, and what follows from it. No lease, nothing changed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rotator.cli import options
+
+if TYPE_CHECKING:
+    from rotator.ledger.base import Ledger
 
 
 def explain(name: options.Name, as_json: options.Json = False) -> None:
@@ -15,15 +18,31 @@ def explain(name: options.Name, as_json: options.Json = False) -> None:
     from rotator.cli import out
     from rotator.cli.explained import explained
     from rotator.cli.opening import House
+    from rotator.errors import StoreError
 
     house = House.open()
     credential = house.one(name)
     with house.ledger() as ledger, house.tools(ledger) as tools:
-        found = explained(tools, credential)
+        try:
+            found = explained(tools, credential)
+        except StoreError:
+            _show_from_ledger(ledger, credential.qualified)
+            raise
     if as_json:
         out.say_json(found)
     else:
         _show(found)
+
+
+def _show_from_ledger(ledger: "Ledger", name: str) -> None:
+    """What is known without the store, which is what somebody needs while it is down."""
+    from rotator.cli import out
+
+    for row in ledger.rows([name]):
+        due = f", next look {row.due_at:%F %TZ}" if row.due_at else ""
+        out.say(f"{name}: {row.state}, as the ledger has it{due}")
+    backs = ledger.back_offs(name)
+    out.say(*(f"  {b.what} until {b.until:%F %TZ}, {b.failures} times: {b.text}" for b in backs))
 
 
 _TITLES = {

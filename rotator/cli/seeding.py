@@ -23,6 +23,7 @@ _EXPIRES = "When it dies, if the provider cannot tell: 2026-12-31, an instant wi
 
 def seed(
     name: options.Name,
+    typed: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     expires_at: Annotated[str, typer.Option(metavar="WHEN", help=_EXPIRES)] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Inspect the token and say what would be done.")
@@ -36,6 +37,11 @@ def seed(
     """
     from rotator.cli.opening import House
 
+    if typed:  # never echoed: it may be the token
+        raise BadUsage(
+            "a token is never an argument, and this one is in the shell's history now",
+            remedy="type it at the prompt or pipe it in; if it was real, make another",
+        )
     given = _instant(expires_at) if expires_at and expires_at != _NEVER else None
     house = House.open()
     credential = house.one(name)

@@ -27,7 +27,7 @@ _FLOORS: Mapping[str, int | str] = {
     "apprise": logging.CRITICAL + 1,  # names addresses; alerts.py says what failed
 }
 _FINE = frozenset({"ok", "tokens"})
-_GRAVE = frozenset({State.NEEDS_A_PERSON, State.EXPIRED, State.LATE})
+_UNWELL = frozenset({State.NEEDS_A_PERSON, State.EXPIRED, State.LATE, State.BACKING_OFF})
 
 
 def set_up(settings: Settings, out: TextIO | None = None) -> None:
@@ -127,9 +127,9 @@ def _step(log: Any, event: Event, stepped: Stepped, seconds: float) -> None:
 
 
 def _rest(log: Any, event: Event, rest: Rest) -> None:
-    """At debug while nothing changes; whatever a person should see stands out."""
-    changed = event.was is not rest.state
-    write = log.debug if not changed else log.warning if rest.state in _GRAVE else log.info
+    """At debug while all is well and stays so; a change for the worse stands out, once."""
+    changed, unwell = event.was is not rest.state, rest.state in _UNWELL
+    write = log.warning if changed and unwell else log.info if changed or unwell else log.debug
     write(
         "rest",
         **_whose(event),

@@ -65,6 +65,7 @@ _GIVE_CREDENTIALS = (
     "give the worker AWS credentials: a role (IRSA, ECS task role, instance profile), "
     "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
+_REACH = "check the network, the proxy, and AWS_ENDPOINT_URL_SECRETS_MANAGER where it is set"
 _RENEW_CREDENTIALS = "renew the AWS credentials that the worker runs with, or give it a role"
 _USE_KEY = (
     "allow kms:GenerateDataKey and kms:Decrypt on the secret's key to the worker's role, as in "
@@ -172,7 +173,7 @@ def without_answer(action: str, about: str, error: BotoCoreError) -> StoreError:
             | botocore_errors.IncompleteReadError()
             | botocore_errors.ChecksumError()
         ):
-            return StoreUnavailable(f"no answer to {wanted} ({kind})")
+            return StoreUnavailable(f"no answer to {wanted} ({kind})", remedy=_REACH)
         case _:
             return StoreDenied(
                 f"{wanted} cannot be asked ({kind})", remedy="check AWS_* and the job file"

@@ -238,3 +238,19 @@ def test_json_knows_every_kind_of_value(capsys: pytest.CaptureFixture[str]) -> N
     assert found["for"] == 120
     assert found["which"] == ["a", "b"]
     assert found["at"].endswith("Z")
+
+
+def test_a_token_typed_as_an_argument_is_not_said_again(here: Town) -> None:
+    found = here.run("seed", SSO, "hunter2-canary")
+    assert found.code == Exit.USAGE
+    assert "shell's history" in found.err
+    assert "hunter2" not in found.out + found.err
+
+
+def test_explain_shows_what_the_ledger_knows_while_aws_is_down(here: Town) -> None:
+    here.run("rotate", "oauth")
+    here.aws.faults.go_dark()
+    found = here.run("explain", "oauth/reports")
+    assert found.code == Exit.FAILED
+    assert "oauth/reports: fresh, as the ledger has it" in found.out
+    assert "no answer to secretsmanager" in found.err
