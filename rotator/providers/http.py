@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
 from ssl import SSLContext
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -36,12 +36,6 @@ _LONGEST_HEADER = 8192
 # They log URLs and response headers.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-class Doorway(Protocol):
-    """What an engine needs of a door; the sandbox has one without sockets."""
-
-    def send(self, request: Request, *, spending: bool = False) -> Answer: ...
 
 
 class Door:

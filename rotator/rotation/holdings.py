@@ -55,6 +55,7 @@ class Holdings:
         self.missing: list[str] = []
         """Seeds that their references do not lead to, in words."""
         self._by_name = self._gather()
+        self._chosen: dict[str, Choice | None] = {}
 
     @property
     def refresh(self) -> Held | None:
@@ -136,6 +137,11 @@ class Holdings:
 
     def choose(self, wanted: str) -> Choice | None:
         """The grant to use for a token, None where only a person can help."""
+        if wanted not in self._chosen:  # a look asks several times, and each asks for digests
+            self._chosen[wanted] = self._choose(wanted)
+        return self._chosen[wanted]
+
+    def _choose(self, wanted: str) -> Choice | None:
         held = {name: [h.holding for h in found] for name, found in self._by_name.items()}
         return choose(wanted, self._provider.grants, held, self._refused)
 

@@ -21,8 +21,9 @@ from rotator.errors import (
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Secret, Token
 from rotator.providers.alation import Credential, Job, plugin
 from rotator.providers.base import Alive, Answer, Dead, Grant, Provider, Request, Unknown, Verdict
-from rotator.providers.http import Door, Doorway
+from rotator.providers.http import Door
 from rotator.providers.registry import plugins
+from rotator.rotation.tools import Door as Doorway
 from rotator.sandbox import fakes
 from rotator.sandbox.alation import AlationFake
 from rotator.sandbox.server import InProcessDoor, served

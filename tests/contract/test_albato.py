@@ -20,8 +20,9 @@ from rotator.errors import (
 from rotator.model import ACCESS_TOKEN, Secret, Token
 from rotator.providers.albato import Credential, Job, plugin
 from rotator.providers.base import Answer, Provider, Request
-from rotator.providers.http import Door, Doorway
+from rotator.providers.http import Door
 from rotator.providers.registry import plugins
+from rotator.rotation.tools import Door as Doorway
 from rotator.sandbox import fakes
 from rotator.sandbox.albato import AlbatoFake
 from rotator.sandbox.server import InProcessDoor, served

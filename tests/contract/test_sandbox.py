@@ -9,7 +9,8 @@ from rotator.clock import Clock
 from rotator.errors import Unanswered, Unreachable
 from rotator.model import Secret
 from rotator.providers.base import Answer, Request
-from rotator.providers.http import Door, Doorway
+from rotator.providers.http import Door
+from rotator.rotation.tools import Door as Doorway
 from rotator.sandbox import fakes
 from rotator.sandbox.fakes import Fake, Fault, Refused, Reply, json_reply, parsed
 from rotator.sandbox.server import InProcessDoor, served
