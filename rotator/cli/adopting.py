@@ -9,7 +9,7 @@ from rotator.cli.seeding import said
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rotator.jobs import Credential
+    from rotator.jobs.job import Credential
     from rotator.rotation.keyring import Taken
     from rotator.rotation.tools import Tools
 

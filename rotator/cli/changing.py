@@ -30,8 +30,8 @@ def init(
     """
     from rotator.cli import out
     from rotator.cli.opening import House
-    from rotator.jobmodel import NAME
-    from rotator.jobreport import near
+    from rotator.jobs.fields import NAME
+    from rotator.jobs.report import near
     from rotator.providers.registry import plugins
 
     there = plugins()

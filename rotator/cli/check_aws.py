@@ -6,7 +6,7 @@ from typing import Any
 from rotator.cli.checking import ERROR, NOTE, OK, Finding
 from rotator.cli.opening import House
 from rotator.errors import StoreError
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.references import Place
 from rotator.store.base import SecretSpec
 from rotator.store.secrets_manager import SecretsManagerStore

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rotator.cli.checking import ERROR, NOTE, OK, WARNING, Finding
 from rotator.cli.opening import House
 from rotator.errors import SealError, SeedMissing
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Row
 from rotator.ledger.lockfile import filesystem, is_ephemeral
 from rotator.ledger.sealing import read_key

@@ -6,7 +6,7 @@ from datetime import timedelta
 from rotator.cli.checking import NOTE, OK, WARNING, Finding
 from rotator.cli.out import rough
 from rotator.clock import Clock
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import OnRecord, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.policy import SHORT_LIFE, GaveWay, Renewal, fits, renewal

@@ -11,7 +11,7 @@ from rotator.cli.exits import Exit
 
 if TYPE_CHECKING:
     from rotator.cli.opening import House
-    from rotator.jobs import Credential
+    from rotator.jobs.job import Credential
 
 OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 _OFFLINE = "Ask neither providers nor AWS; secrets of Secrets Manager are not read."

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from rotator.cli import reference
 from rotator.durations import display
-from rotator.jobmodel import (
+from rotator.jobs.fields import (
     CredentialModel,
     ScheduleModel,
     SecretSettings,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rotator.errors import LedgerError
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf
 from rotator.plan import next_step
 from rotator.rotation.look import Sight, look

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rotator.cli.exits import BadUsage, UnknownName
 
 if TYPE_CHECKING:
-    from rotator.jobs import JobBook
+    from rotator.jobs.job import JobBook
 
 
 def matching(

@@ -15,7 +15,7 @@ from rotator.errors import LeaseLost
 from rotator.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from rotator.jobs import Credential, JobBook
+    from rotator.jobs.job import Credential, JobBook
     from rotator.ledger.base import Ledger, Row
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger

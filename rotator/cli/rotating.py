@@ -12,7 +12,7 @@ from rotator.cli.exits import BadUsage, Exit
 if TYPE_CHECKING:
     from rotator.cli.opening import House
     from rotator.cli.wishes import Ended
-    from rotator.jobs import Credential
+    from rotator.jobs.job import Credential
     from rotator.ledger.base import Ledger, Manual
 
 _WHATS = ("access", "refresh", "both")

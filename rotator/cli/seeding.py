@@ -12,7 +12,7 @@ from rotator.cli.exits import BadUsage, Exit
 
 if TYPE_CHECKING:
     from rotator.cli.opening import House
-    from rotator.jobs import Credential
+    from rotator.jobs.job import Credential
     from rotator.model import Token
     from rotator.providers.base import Verdict
     from rotator.rotation.tools import Tools

@@ -9,7 +9,7 @@ from enum import StrEnum
 from rotator.cli.opening import House
 from rotator.clock import Clock
 from rotator.errors import LedgerError
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Ledger, Manual, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, State
 from rotator.rotation.keyring import request

@@ -17,7 +17,7 @@ from rotator.settings import Settings, variable
 
 if TYPE_CHECKING:
     from rotator.errors import Mistake
-    from rotator.jobs import Job, JobBook
+    from rotator.jobs.job import Job, JobBook
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
     from rotator.rotation.tools import Tools
@@ -120,8 +120,8 @@ def open_tools(
 
 def load_book(settings: Settings, environ: Mapping[str, str]) -> "JobBook":
     """The job files as they are now, without chains where the ledger may be lost."""
-    from rotator.jobfile import load
-    from rotator.jobs import JobBook
+    from rotator.jobs.files import load
+    from rotator.jobs.job import JobBook
     from rotator.ledger.lockfile import is_ephemeral
 
     book = load(settings.jobs_dir, settings, environ)

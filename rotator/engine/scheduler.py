@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from rotator.clock import Clock
 from rotator.engine.trigger import LifespanTrigger
-from rotator.jobs import Job
+from rotator.jobs.job import Job
 from rotator.ledger.base import Ledger
 
 WATCH, UPKEEP = ":watch", ":upkeep"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.triggers.base import BaseTrigger
 
 from rotator.clock import Clock
-from rotator.jobs import Credential, Job
+from rotator.jobs.job import Credential, Job
 from rotator.ledger.base import Ledger, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.rotation.wants import Newest, due

@@ -13,7 +13,7 @@ from rotator.engine.local import Feeder
 from rotator.engine.notify import Notifier
 from rotator.engine.scheduler import Timetable
 from rotator.errors import LedgerError, RotatorError
-from rotator.jobs import JobBook
+from rotator.jobs.job import JobBook
 from rotator.ledger.sql import SqlLedger
 from rotator.model import State
 from rotator.rotation.tools import Tools

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import (
     AddMark,
     Because,

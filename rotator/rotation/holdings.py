@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rotator.errors import SealError, SeedMissing
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Because, Mark, MarkKind, Record, Seal
 from rotator.model import REFRESH_TOKEN, Token
 from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose

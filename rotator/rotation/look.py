@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import BackOff, Intent, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
 from rotator.plan import AnswerSeen, IntentSeen, Seen

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotator.errors import Garbled, ProviderError
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import (
     Because,
     Change,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import BackOff, Change, Met, Record, Reported, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
 from rotator.plan import ShelfSeen, Step

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Row
 from rotator.model import Shelf, State
 from rotator.policy import SKEW

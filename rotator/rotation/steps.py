@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rotator.errors import ForeignWriter, RotatorError, VerifyFailed
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Change, Drop, Lease, Lift, Mended, OnRecord, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Secret, Shelf, Token
 from rotator.plan import Step

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from rotator.clock import new_id
 from rotator.errors import LeaseLost, LedgerError, RotatorError, StoreError
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Change, Lease, Lift, Manual, Record, Rest, Stepped
 from rotator.model import Reason, State
 from rotator.plan import ADOPT, SEED, Step, Verb, next_step

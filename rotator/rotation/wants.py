@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.cron import next_firing, openings
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Intent, Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
 from rotator.plan import Want

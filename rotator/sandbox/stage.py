@@ -20,8 +20,8 @@ from typing import Self
 
 from rotator.clock import Clock
 from rotator.engine.assembly import ledger_path
-from rotator.jobfile import load
-from rotator.jobs import JobBook
+from rotator.jobs.files import load
+from rotator.jobs.job import JobBook
 from rotator.sandbox.cast import Cast
 from rotator.sandbox.secrets_manager_http import serve
 from rotator.sandbox.server import served

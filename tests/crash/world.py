@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from rotator.clock import Clock
-from rotator.jobs import Credential
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Row
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.ledger.sql import SqlLedger

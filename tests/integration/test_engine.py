@@ -12,7 +12,7 @@ from rotator.clock import Clock, new_id
 from rotator.engine.local import Feeder, Pool
 from rotator.engine.scheduler import UPKEEP, WATCH, Timetable
 from rotator.errors import LedgerError
-from rotator.jobs import Job
+from rotator.jobs.job import Job
 from rotator.ledger.base import Manual, Rest
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Reason, State

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, HttpUrl, field_validator
 
 from rotator.durations import Duration
-from rotator.jobfile import Job, JobBook, load
+from rotator.jobs.files import Job, JobBook, load
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring
 from rotator.providers import shapes
 from rotator.providers.base import (

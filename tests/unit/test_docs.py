@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rotator.cli import docs
-from rotator.jobfile import load
+from rotator.jobs.files import load
 from rotator.providers.registry import plugins
 from rotator.settings import load_settings
 

@@ -17,8 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from rotator.clock import Clock
-from rotator.jobfile import load
-from rotator.jobmodel import (
+from rotator.jobs.fields import (
     CredentialModel,
     ScheduleModel,
     SecretSettings,
@@ -26,7 +25,8 @@ from rotator.jobmodel import (
     TokenModel,
     WindowModel,
 )
-from rotator.jobs import Credential
+from rotator.jobs.files import load
+from rotator.jobs.job import Credential
 from rotator.ledger.base import Because, Ledger, Mark, MarkKind, Record, Row
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.toml_lines import LARGEST, Document, Flaw, Place, leaves, read, shown
+from rotator.jobs.toml_lines import LARGEST, Document, Flaw, Place, leaves, read, shown
 
 TEXT = """\
 # a comment

@@ -8,7 +8,7 @@ import pytest
 from rotator.clock import Clock
 from rotator.engine.trigger import LATER, NEVER, SOON, LifespanTrigger, described
 from rotator.errors import LedgerError
-from rotator.jobs import Job
+from rotator.jobs.job import Job
 from rotator.ledger.base import Ledger, OnRecord, Row
 from rotator.model import Shelf
 from tests.unit.acme import GOOD, loaded, only_job, written

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rotator.errors import Mistake
-from rotator.jobfile import JobBook
+from rotator.jobs.files import JobBook
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.references import Place
 from tests.unit.acme import (

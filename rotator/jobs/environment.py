@@ -6,12 +6,12 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from rotator.jobcheck import wrong_variable
-from rotator.jobmodel import variable_name
-from rotator.jobreport import Report
+from rotator.jobs.checks import wrong_variable
+from rotator.jobs.fields import variable_name
+from rotator.jobs.report import Report
+from rotator.jobs.toml_lines import Place, leaves
 from rotator.providers.base import Plugin
 from rotator.settings import Settings
-from rotator.toml_lines import Place, leaves
 
 _SECRETIVE = re.compile(r"(^|[_-])(pass(word|wd|phrase)|secret|token|(api|private)_?key|cookie)$")
 _ABSENT = object()

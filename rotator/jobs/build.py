@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from rotator.jobmodel import SecretSettings
-from rotator.jobs import Credential
+from rotator.jobs.fields import SecretSettings
+from rotator.jobs.job import Credential
+from rotator.jobs.toml_lines import Place
 from rotator.model import qualified
 from rotator.providers.base import Plugin, Provider
 from rotator.references import SeedRef
 from rotator.schedule import Schedule
 from rotator.store.base import SecretSpec
-from rotator.toml_lines import Place
 
 
 class Common(NamedTuple):

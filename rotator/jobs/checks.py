@@ -8,15 +8,15 @@ from pydantic import AnyUrl, BaseModel
 
 from rotator import cron, policy
 from rotator.durations import display
-from rotator.jobmodel import SeedModel, check_secret_name
-from rotator.jobreport import Report, near
+from rotator.jobs.fields import SeedModel, check_secret_name
+from rotator.jobs.report import Report, near
+from rotator.jobs.toml_lines import Place
 from rotator.model import ACCESS_TOKEN
 from rotator.providers.base import Plugin
 from rotator.references import Place as Where
 from rotator.references import SeedRef
 from rotator.schedule import Schedule
 from rotator.settings import Settings
-from rotator.toml_lines import Place
 
 
 def urls(report: Report, base: Place, model: BaseModel, settings: Settings) -> None:

@@ -9,17 +9,17 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rotator import jobcheck
 from rotator.errors import Mistake
-from rotator.jobbuild import Common, Draft, credential, digest
-from rotator.jobenv import Environment, refuse_literals
-from rotator.jobmodel import NAME, CredentialModel, ScheduleModel, SecretSettings, secret_name
-from rotator.jobreport import Report
-from rotator.jobs import Credential, Job, JobBook
+from rotator.jobs import checks
+from rotator.jobs.build import Common, Draft, credential, digest
+from rotator.jobs.environment import Environment, refuse_literals
+from rotator.jobs.fields import NAME, CredentialModel, ScheduleModel, SecretSettings, secret_name
+from rotator.jobs.job import Credential, Job, JobBook
+from rotator.jobs.report import Report
+from rotator.jobs.toml_lines import Document, Flaw, Place, read
 from rotator.providers.base import Plugin, Provider
 from rotator.providers.registry import plugins as all_plugins
 from rotator.settings import Settings
-from rotator.toml_lines import Document, Flaw, Place, read
 
 __all__ = ["Credential", "Job", "JobBook", "load"]
 
@@ -117,7 +117,7 @@ class _File:
         own = self._valid(plugin.job, rest, (), _COMMON) if plugin else None
         drafts = list(self._drafts(tree.get("credentials"), plugin, secret))
         if plugin and schedule:
-            jobcheck.schedule(self.report, schedule.facts(), plugin)
+            checks.schedule(self.report, schedule.facts(), plugin)
         if self.report.mistakes or not (plugin and schedule and secret):
             return None
         common = Common(self._path.stem, plugin, schedule.facts(), secret, own)
@@ -142,7 +142,7 @@ class _File:
         except ValidationError as error:
             self.report.told(error, place, model, also)
             return None
-        jobcheck.urls(self.report, place, found, self._settings)
+        checks.urls(self.report, place, found, self._settings)
         return found
 
     def _drafts(
@@ -178,7 +178,7 @@ class _File:
         if not (found and plugin):
             return None
         base = (*place, "seeds")
-        refs = jobcheck.seeds(self.report, base, found.seeds, plugin, self._settings)
+        refs = checks.seeds(self.report, base, found.seeds, plugin, self._settings)
         if not secret:
             return None
         token, keyring = (self._secret_name(secret, kind, found.name, place) for kind in _KINDS)
@@ -195,7 +195,7 @@ class _File:
         except ValueError as error:
             self.report.add(at, str(error))
             return ""
-        jobcheck.secret_prefix(self.report, at, self._settings, name, kind)
+        checks.secret_prefix(self.report, at, self._settings, name, kind)
         return name
 
     def _built(self, common: Common, drafts: Sequence[Draft]) -> Iterator[Credential]:

@@ -1,11 +1,11 @@
-"""What job files turn into. Facts only, made whole by jobfile.py and changed by nobody."""
+"""What job files turn into. Facts only, made whole by files.py and changed by nobody."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from rotator.errors import Mistake
-from rotator.jobmodel import SecretSettings
+from rotator.jobs.fields import SecretSettings
 from rotator.model import Shelf, qualified
 from rotator.providers.base import Plugin, Provider
 from rotator.references import SeedRef

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rotator.errors import Mistake
-from rotator.toml_lines import Document, Place, shown
+from rotator.jobs.toml_lines import Document, Place, shown
 
 DOCS = "See jobs/README.md, which has every field"
 
