@@ -91,8 +91,13 @@ def inside(at: datetime, windows: Sequence[Window]) -> bool:
 
 
 @given(tokens())
-def test_no_token_is_renewed_within_15_minutes_of_its_issue(token: tuple[timedelta, Terms]) -> None:
-    assert renewed(*token).at >= NOW + 15 * MINUTE
+def test_no_token_is_renewed_within_the_floor_of_its_issue(token: tuple[timedelta, Terms]) -> None:
+    assert renewed(*token).at >= NOW + FLOOR
+
+
+def test_a_day_of_renewals_at_the_floor_leaves_versions_for_ten_by_hand() -> None:
+    assert FLOOR >= 15 * MINUTE
+    assert DAY // FLOOR + 1 <= 86
 
 
 @given(tokens())
@@ -101,11 +106,11 @@ def test_a_token_is_renewed_before_it_dies_unless_it_cannot_be(
 ) -> None:
     lifespan, terms = token
     at, gave_way, survives = renewed(lifespan, terms)
-    if lifespan >= 15 * MINUTE:
+    if lifespan >= FLOOR:
         assert at <= NOW + lifespan
         assert gave_way is not GaveWay.EXPIRY
     else:
-        assert (at, gave_way, survives) == (NOW + 15 * MINUTE, GaveWay.EXPIRY, ZERO)
+        assert (at, gave_way, survives) == (NOW + FLOOR, GaveWay.EXPIRY, ZERO)
 
 
 @given(tokens())
@@ -278,10 +283,10 @@ def test_a_job_that_says_nothing_survives_a_night_with_a_day_s_token() -> None:
 
 FITTING = {
     "a quarter and an hour's token": (HOUR, 15 * MINUTE, True),
-    "just": (HOUR, 44 * MINUTE, True),
-    "just not": (HOUR, 44 * MINUTE + SECOND, False),
-    "the floor alone": (16 * MINUTE, ZERO, True),
-    "no room for clocks": (16 * MINUTE - SECOND, ZERO, False),
+    "just": (HOUR, 42 * MINUTE, True),
+    "just not": (HOUR, 42 * MINUTE + SECOND, False),
+    "the floor alone": (18 * MINUTE, ZERO, True),
+    "no room for clocks": (18 * MINUTE - SECOND, ZERO, False),
 }
 
 
@@ -349,7 +354,7 @@ PATIENCE = {  # the first back-off and the longest, in seconds
     Reason.SEED_MISSING: (60, 900),
     Reason.SEAL_UNREADABLE: (900, 21_600),
     Reason.VERIFY_FAILED: (30, 120),
-    Reason.DUE_ON_ARRIVAL: (900, 21_600),
+    Reason.DUE_ON_ARRIVAL: (1020, 21_600),
 }
 REASONS = st.sampled_from(Reason)
 FAILURES = st.integers(1, 40) | st.integers(1, 10**12)

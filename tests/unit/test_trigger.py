@@ -119,9 +119,9 @@ def test_before_the_first_token_the_job_s_own_expectation_is_told(tmp_path: Path
 
 def test_short_lives_are_told_in_short_units(job: Job) -> None:
     told = described(job, [row("etl", token=timedelta(minutes=40))])
-    assert told == "lifespan[access 40 min: every ~15 min]"
+    assert told == "lifespan[access 40 min: every ~17 min]"
     short = described(job, [row("etl", token=timedelta(seconds=90))])
-    assert short.startswith("lifespan[access 90 s: every ~15 min")
+    assert short.startswith("lifespan[access 90 s: every ~17 min")
 
 
 def test_where_nobody_knows_it_says_so(job: Job) -> None:
