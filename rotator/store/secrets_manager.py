@@ -242,27 +242,33 @@ class SecretsManagerStore:
     # Looking
 
     def _look(self, spec: SecretSpec) -> tuple[Version | None, _Note]:
-        refusal: Refused | None = None
-        version: Version | None = None
-        try:
-            version = _version(
-                self._aws.ask("GetSecretValue", spec.name, SecretId=spec.name, VersionStage=CURRENT)
-            )
-        except Refused as told:
-            if told.code not in (NOT_FOUND, INVALID_REQUEST):
-                raise
-            refusal = told
-        others = contract.strings(version.value.reveal()) if version and spec.adopt else {}
+        version, refusal = self._current(spec)
         if version is not None and self._is_plainly_ours(spec, version):
+            others = _others(spec, version)
             return version, _Note(owner=spec.owner, place=_Place.FULL, others=others)
         found = self.describe(spec)
         if found is None:
             return None, _Note(owner=spec.owner, place=_Place.NOWHERE)
+        if version is None and CURRENT in found.labels:  # it came into sight between two reads
+            version, refusal = self._current(spec)
+        others = _others(spec, version)
         claimed = self._is_claimed(spec, version, found)
         place = _place(spec, version, found, refusal)
         if version is not None and version.fields.get(contract.CREDENTIAL_KEY) != spec.owner:
             version = replace(version, fields={})  # another's; no generation of it counts here
         return version, _Note(owner=spec.owner, place=place, claimed=claimed, others=others)
+
+    def _current(self, spec: SecretSpec) -> tuple[Version | None, Refused | None]:
+        """The current version, or the refusal that means "none"; raises every other."""
+        try:
+            told = self._aws.ask(
+                "GetSecretValue", spec.name, SecretId=spec.name, VersionStage=CURRENT
+            )
+        except Refused as refusal:
+            if refusal.code not in (NOT_FOUND, INVALID_REQUEST):
+                raise
+            return None, refusal
+        return _version(told), None
 
     def _is_plainly_ours(self, spec: SecretSpec, version: Version) -> bool:
         """By its value, and by a name that no other environment writes to or that we looked at."""
@@ -454,6 +460,10 @@ class SecretsManagerStore:
 def _version(told: Mapping[str, Any]) -> Version:
     text: str = told.get("SecretString", "")
     return Version(id=told["VersionId"], fields=contract.decode(text), value=Secret(text))
+
+
+def _others(spec: SecretSpec, version: Version | None) -> Mapping[str, str]:
+    return contract.strings(version.value.reveal()) if version and spec.adopt else {}
 
 
 def _found(name: str, told: Mapping[str, Any]) -> Found:

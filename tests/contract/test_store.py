@@ -605,6 +605,21 @@ def test_a_secret_made_a_moment_ago_and_not_seen_yet_is_not_made_twice(bench: Be
     assert other.put(SPEC, new_id(), fields(2)).generation == 2
 
 
+def test_a_secret_that_comes_into_sight_between_two_reads_is_read_again(bench: Bench) -> None:
+    bench.store.put(SPEC, request := new_id(), fields())
+    bench.service.faults.fail("GetSecretValue", "ResourceNotFoundException")
+    version = bench.connect().get(SPEC)
+    assert version is not None
+    assert version.id == request
+
+
+def test_a_secret_that_is_there_and_stays_unreadable_is_not_taken_for_none(bench: Bench) -> None:
+    bench.store.put(SPEC, new_id(), fields())
+    bench.service.faults.fail("GetSecretValue", "ResourceNotFoundException", times=2)
+    with pytest.raises(StoreUnavailable, match="cannot be read yet, though it is there"):
+        bench.connect().get(SPEC)
+
+
 # Proof
 
 
