@@ -15,7 +15,7 @@ from rotator.store.aws_client import AwsClient
 from rotator.store.aws_errors import INVALID_REQUEST, NOT_FOUND, Refused
 from rotator.store.base import SecretSpec
 from rotator.store.budget import WriteBudget
-from rotator.store.secrets_manager import ENVIRONMENT_TAG, OWNER_TAG
+from rotator.store.reading import ENVIRONMENT_TAG, OWNER_TAG
 
 
 class Remover:
