@@ -43,6 +43,17 @@ def test_ecs_takes_what_it_is_given(ecs: ServiceModel, name: str, operation: str
     assert report.generate_report() == ""
 
 
+def test_verbs_run_on_ecs_as_the_readme_says() -> None:
+    assert loaded("ecs/service.json")["enableExecuteCommand"] is True
+    (container,) = loaded("ecs/task-definition.json")["containerDefinitions"]
+    readme = (FOLDER.parent / "README.md").read_text() + text("README.md")
+    asked = re.findall(r"execute-command .*--container (\S+)", readme)
+    assert set(asked) == {container["name"]}
+    writable = {each["containerPath"] for each in container["mountPoints"] if not each["readOnly"]}
+    agent = {"/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"}
+    assert agent < writable, "the agent of ECS Exec writes there, whatever the root file system is"
+
+
 def test_ecs_stops_the_old_worker_before_it_starts_the_new_one() -> None:
     service = loaded("ecs/service.json")
     deployment = service["deploymentConfiguration"]
