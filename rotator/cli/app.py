@@ -9,6 +9,7 @@ from traceback import extract_tb
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from rotator import __version__
 from rotator.cli import (
@@ -28,12 +29,41 @@ from rotator.errors import RotatorError
 
 _DEBUG = "ROTATOR_DEBUG"
 
+
+def _plain(found: list[Any]) -> list[Any]:
+    """Help without Python's kinds: a flag takes no value, an argument is what its name says."""
+    for each in found:
+        if each.param_type_name == "argument":
+            each.display_type_rich = lambda ctx: ""  # noqa: ARG005 - called by name
+        elif each.is_flag:
+            each.metavar = ""
+    return found
+
+
+class _Verb(TyperCommand):
+    """One verb, and its help."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _plain(super().get_params(ctx))
+
+
+class _Verbs(TyperGroup):
+    """All of them; called `rotator` however Python was started."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _plain(super().get_params(ctx))
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        return super().main(*args, **{**more, "prog_name": "rotator"})
+
+
 app = typer.Typer(
     name="rotator",
+    cls=_Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     epilog=epilogue(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -115,4 +145,4 @@ _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (_BEGIN, living.demo),
 )
 for _panel, _verb in _VERBS:
-    app.command(rich_help_panel=_panel)(told(_verb))
+    app.command(cls=_Verb, rich_help_panel=_panel)(told(_verb))

@@ -66,7 +66,9 @@ def forget(
     secrets: Annotated[
         bool, typer.Option("--secrets", help="Schedule its two secrets for deletion as well.")
     ] = False,
-    recovery_days: Annotated[int, typer.Option(min=7, max=30, help=_RECOVERY)] = 30,
+    recovery_days: Annotated[
+        int, typer.Option(parser=options.whole("days", 7, 30), metavar="DAYS", help=_RECOVERY)
+    ] = 30,
     yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:

@@ -63,5 +63,5 @@ def exit_for(error: Exception) -> Exit:
 
 def epilogue() -> str:
     """The table as the help shows it, a line each."""
-    lines = [f"{code.value}  {text}" for code, text in MEANINGS.items()]
+    lines = [f"- {code.value}: {text}" for code, text in MEANINGS.items()]
     return "\n\n".join(["Exit codes", *lines])

@@ -50,7 +50,12 @@ def migrate(as_json: options.Json = False) -> None:
 
 
 def demo(
-    seconds: Annotated[int, typer.Option(min=0, help="How long; 0: until Ctrl-C.")] = 60,
+    seconds: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("seconds", 0), metavar="SECONDS", help="0: until Ctrl-C."
+        ),
+    ] = 60,
 ) -> int:
     """Watch it work: sandbox providers and AWS on this machine, a clock that runs an hour a second.
 

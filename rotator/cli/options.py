@@ -1,5 +1,6 @@
 """Arguments and options that several verbs share."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -21,12 +22,12 @@ _NAMES = "Credentials: job, job/credential, or a pattern such as 'alation/*'."
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NAME...", help=_NAMES, show_default=False, autocompletion=_completed),
+    typer.Argument(metavar="NAME", help=_NAMES, show_default=False, autocompletion=_completed),
 ]
 """None where none was given."""
 Some = Annotated[
     list[str],
-    typer.Argument(metavar="NAME...", help=_NAMES, autocompletion=_completed),
+    typer.Argument(metavar="NAME", help=_NAMES, autocompletion=_completed),
 ]
 Name = Annotated[
     str,
@@ -34,6 +35,19 @@ Name = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; the keys are documented.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+
+
+def whole(unit: str, least: int, most: int | None = None) -> Callable[[str], int]:
+    """A parser of whole numbers within bounds, which says what to write instead."""
+    bounds = f"from {least} to {most}" if most else f"{least} or more"
+
+    def parsed(text: str | int) -> int:
+        number = int(text) if str(text).isdecimal() else -1
+        if number < least or (most is not None and number > most):
+            raise typer.BadParameter(f"{text} is no number of {unit}; write {bounds}")
+        return number
+
+    return parsed
 
 
 def confirmed(question: str, *, yes: bool) -> None:

@@ -61,7 +61,8 @@ def _cleaned(text: str) -> str:
 
 def _usage(parameter: Any) -> str:
     name = parameter.metavar or parameter.name.upper()
-    return name if parameter.required else f"[{name}]"
+    several = "..." if parameter.nargs == -1 else ""
+    return f"{name}{several}" if parameter.required else f"[{name}{several}]"
 
 
 def _spelt(parameter: Any) -> str:

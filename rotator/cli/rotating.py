@@ -29,7 +29,10 @@ def rotate(
     ] = False,
     wait: Annotated[bool, typer.Option(help="Wait for the outcome and report it.")] = True,
     timeout: Annotated[
-        int, typer.Option(metavar="SECONDS", min=1, help="How long to wait at most.")
+        int,
+        typer.Option(
+            parser=options.whole("seconds", 1), metavar="SECONDS", help="How long to wait at most."
+        ),
     ] = 300,
     as_json: options.Json = False,
 ) -> int:

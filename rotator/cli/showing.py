@@ -153,7 +153,14 @@ def history(
     run: Annotated[str, typer.Option(metavar="ID", help="One run, or what its id begins with.")] = (
         ""
     ),
-    limit: Annotated[int, typer.Option(min=1, max=_MOST_LINES, help="The newest so many.")] = 50,
+    limit: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("lines", 1, _MOST_LINES),
+            metavar="LINES",
+            help="The newest so many.",
+        ),
+    ] = 50,
     as_json: options.Json = False,
 ) -> None:
     """Show what was done, the newest last: every step of every run."""

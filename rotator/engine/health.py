@@ -12,11 +12,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rotator.clock import Clock
+from rotator.durations import display
 
 LONGEST_SILENCE = timedelta(seconds=60)
 """Real time: an idle worker writes its pulse every 15 s."""
 PATIENCE = timedelta(minutes=5)
 """Real time that a due credential may wait for its turn, and in any case a tenth of its margin."""
+_START = "start one: `rotator worker`"
+_STALLED = "start it: `rotator worker`; if it runs, its log says what stops it"
 _SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,7 +48,9 @@ class Health:
 def look(path: Path, clock: Clock) -> Health:
     """How the worker of that ledger fares. Never raises, never changes the file."""
     if not path.exists():
-        return Health(code=1, text="there is no ledger yet: no worker has ever started here")
+        return Health(
+            code=1, text=f"there is no ledger yet: no worker has ever started here ({_START})"
+        )
     now = clock.now()
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
@@ -55,25 +60,28 @@ def look(path: Path, clock: Clock) -> Health:
             waiting = connection.execute(_WAITING, given).fetchone()
             return _judged(clock, now, int(swept[0]) if swept else None, waiting)
     except (sqlite3.Error, ValueError, OverflowError) as error:
-        return Health(code=1, text=f"the ledger cannot be read: {error}")
+        remedy = f"see that {path} is a ledger, and this user's to read"
+        return Health(code=1, text=f"the ledger cannot be read: {error} ({remedy})")
 
 
 def _judged(
     clock: Clock, now: datetime, swept: int | None, waiting: tuple[str, int, int | None] | None
 ) -> Health:
     if swept is None:
-        return Health(code=1, text="no sweep has ever succeeded")
+        text = f"a ledger is there, but no worker has ever looked at what is due ({_START})"
+        return Health(code=1, text=text)
     swept_at = _instant(swept)
     silence = clock.shrink(now - swept_at) * _SECOND
     if silence > LONGEST_SILENCE:
-        return Health(code=1, text=f"no sweep has succeeded for {_long(silence)}: is a worker"
-                      " running?", swept_at=swept_at)  # fmt: skip
+        text = f"no worker has looked at what is due for {display(silence)} ({_STALLED})"
+        return Health(code=1, text=text, swept_at=swept_at)
     if waiting is not None:
         name, due_at, _ = waiting
         late = clock.shrink(now - _instant(due_at)) * _SECOND
-        text = f"the worker sweeps, but {name} has been due for {_long(late)}"
+        remedy = f"`rotator explain {name}`"
+        text = f"the worker sweeps, but {name} has been due for {display(late)} ({remedy})"
         return Health(code=1, text=text, swept_at=swept_at, waiting=name, due_at=_instant(due_at))
-    return Health(code=0, text=f"the last sweep was {_long(silence)} ago", swept_at=swept_at)
+    return Health(code=0, text=f"the last sweep was {display(silence)} ago", swept_at=swept_at)
 
 
 def _micros(duration: timedelta) -> int:
@@ -82,8 +90,3 @@ def _micros(duration: timedelta) -> int:
 
 def _instant(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
-
-
-def _long(duration: timedelta) -> str:
-    whole = timedelta(seconds=int(duration.total_seconds()))
-    return f"{whole.seconds} s" if whole < timedelta(minutes=2) else str(whole)

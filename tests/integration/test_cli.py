@@ -518,6 +518,31 @@ def test_help_tells_every_verb_and_every_exit_code(here: Town) -> None:
     assert here.run().code == Exit.USAGE
 
 
+def test_help_speaks_of_rotator_and_not_of_python(here: Town) -> None:
+    for verb in ("", *VERBS):
+        out = here.run(*([verb] if verb else []), "--help").out
+        assert out.split()[:3] == ["Usage:", "rotator", verb or "[OPTIONS]"]
+        assert not re.search(r"python|<[a-z]|\[NAME\.|x>=", out), out
+    assert here.spawn("--help").out.split()[:2] == ["Usage:", "rotator"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("demo", "--seconds", "abc"), "abc is no number of seconds; write 0 or more"),
+        (("rotate", "--all", "--timeout", "0"), "0 is no number of seconds; write 1 or more"),
+        (("history", "--limit", "-3"), "-3 is no number of lines; write from 1 to 100000"),
+        (("forget", "oauth", "--recovery-days", "5"), "5 is no number of days; write from 7 to 30"),
+    ],
+)
+def test_a_number_that_is_none_is_told_with_what_to_write(
+    here: Town, arguments: tuple[str, ...], text: str
+) -> None:
+    said = here.run(*arguments)
+    assert said.code == Exit.USAGE
+    assert text in said.err
+
+
 def test_a_reason_cannot_drive_a_terminal(here: Town) -> None:
     here.run("rotate", "oauth")
     here.run("pause", "oauth", "--why", "\x1b]0;owned\x07\u202e[bold]x[/bold]")
