@@ -1,40 +1,28 @@
-"""The process's own settings: the `ROTATOR_*` variables, and nothing else of the environment.
+"""The process's own settings: what each is called, what it may be, and what it allows."""
 
-The environment comes in as a mapping, so that nothing here depends on the process it runs in. Lists
-are written with commas. What is not a setting is an error: a misspelt variable must not be ignored.
-"""
-
-import os
 import re
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationError,
 )
-from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from rotator.durations import Duration
-from rotator.errors import BadSettings
 from rotator.model import Secret
 
 PREFIX = "ROTATOR_"
 _SECOND = timedelta(seconds=1)
-
-# Kubernetes injects these into every pod of a namespace that has a Service named `rotator`.
-_SERVICE_LINK = re.compile(
-    r"ROTATOR_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
-)
 
 
 def _split(value: object) -> object:
@@ -71,10 +59,17 @@ Words = Annotated[tuple[str, ...], AfterValidator(_no_empty_parts), BeforeValida
 Folder = Annotated[Path, AfterValidator(_absolute), BeforeValidator(_one_line)]
 
 
-class Settings(BaseModel):
-    """Everything that a worker is told from outside, checked."""
+class Settings(BaseSettings):
+    """Everything that a worker is told from outside, checked. Made by `load_settings`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = SettingsConfigDict(
+        arbitrary_types_allowed=True,
+        enable_decoding=False,  # a list is written with commas, not in JSON
+        env_ignore_empty=True,
+        env_prefix=PREFIX,
+        extra="forbid",
+        frozen=True,
+    )
 
     jobs_dir: Annotated[Path, BeforeValidator(_one_line)] = Field(
         Path("jobs"), description="The folder of the job files."
@@ -155,8 +150,26 @@ class Settings(BaseModel):
     allowed_hosts: Words = Field(
         (), description="Job files may name providers on hosts of these patterns. Unset: any."
     )
+    settings_dir: Folder | None = Field(
+        None,
+        description="A folder of files, each named as one of these variables and holding its value,"
+        " as Docker and Kubernetes mount secrets; a variable that is set comes before its file."
+        " Unset: systemd's $CREDENTIALS_DIRECTORY.",
+    )
     clock_factor: float = Field(1.0, ge=1, le=100_000, allow_inf_nan=False)
     clock_epoch: AwareDatetime | None = Field(None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's names
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` has read: no other process's environment, no .env file."""
+        return (init_settings,)
 
     def allows_variable(self, name: str) -> bool:
         """Whether a job file may name this environment variable."""
@@ -188,80 +201,6 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def load_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings that an environment holds. Raises BadSettings, one line a wrong variable."""
-    given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
-    wrong = [*_unknown(given)]
-    values: dict[str, Any] = _defaults(environ)
-    values |= {_field(name): value for name, value in given.items() if _is_known(name)}
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        wrong += _told(error)
-    else:
-        wrong += _apart(settings)
-        if not wrong:
-            return settings
-    # Outside of `except`: a chained ValidationError holds what was given.
-    raise BadSettings("\n".join(sorted(wrong)))
-
-
 def variable(field: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + field.upper()
-
-
-def _field(name: str) -> str:
-    return name.removeprefix(PREFIX).lower()
-
-
-def _is_known(name: str) -> bool:
-    return _field(name) in Settings.model_fields and name == name.upper()
-
-
-def _unknown(given: Mapping[str, str]) -> Iterator[str]:
-    known = [variable(field) for field, facts in Settings.model_fields.items() if facts.description]
-    for name in given:
-        if _is_known(name) or _SERVICE_LINK.fullmatch(name):
-            continue
-        near = get_close_matches(name.upper(), known, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        yield f"{ascii(name)[1:-1]}: no setting of rotator; {remedy}"
-
-
-def _defaults(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The folders that systemd gives, or those of the user, the same from any working directory."""
-    home = environ.get("HOME", "")
-    state = environ.get("XDG_STATE_HOME") or (home and f"{home}/.local/state")
-    config = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
-    ours = environ.get("STATE_DIRECTORY", "").partition(":")[0] or (state and f"{state}/rotator")
-    credentials = environ.get("CREDENTIALS_DIRECTORY", "")
-    key = f"{credentials}/rotator.key" if credentials else config and f"{config}/rotator/seal.key"
-    found = {"state_dir": ours, "key_file": key}
-    return {field: Path(path) for field, path in found.items() if path}
-
-
-def _told(error: ValidationError) -> Iterator[str]:
-    """One line a variable. No value is quoted: a secret may have been put into the wrong one."""
-    seen = set()
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        field = str(each["loc"][0])
-        if field not in seen:
-            seen.add(field)
-            yield f"{variable(field)}: {_text(each, field)}"
-
-
-def _text(each: ErrorDetails, field: str) -> str:
-    if each["type"] == "missing":
-        return "not set, and neither is HOME; set it to an absolute path"
-    text = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if "; " in text:
-        return text
-    return f"{text}; {Settings.model_fields[field].description or 'see the docs'}"
-
-
-def _apart(settings: Settings) -> Iterator[str]:
-    """The key beside what it seals would be copied and stolen with it."""
-    key, state = (Path(os.path.realpath(path)) for path in (settings.key_file, settings.state_dir))
-    if key.is_relative_to(state):
-        yield f"{variable('key_file')}: it lies in the state folder; put it where no backup goes"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 from rotator.clock import Clock
 from rotator.engine import assembly
+from rotator.environment import load_settings
 from rotator.errors import LeaseLost
-from rotator.settings import Settings, load_settings
+from rotator.settings import Settings
 
 if TYPE_CHECKING:
     from rotator.jobs.job import Credential, JobBook

@@ -18,10 +18,11 @@ from rotator.clock import Clock
 from rotator.engine import alerts, assembly, logs
 from rotator.engine.notify import Notifier
 from rotator.engine.worker import Order, Orders, Worker
+from rotator.environment import load_settings
 from rotator.errors import RotatorError
 from rotator.ledger import migrations
 from rotator.ledger.lockfile import WorkerLock
-from rotator.settings import Settings, load_settings
+from rotator.settings import Settings
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_STOP, signal.SIGHUP)

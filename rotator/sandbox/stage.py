@@ -20,13 +20,14 @@ from typing import Self
 
 from rotator.clock import Clock
 from rotator.engine.assembly import ledger_path
+from rotator.environment import load_settings
 from rotator.jobs.files import load
 from rotator.jobs.job import JobBook
 from rotator.sandbox.cast import Cast
 from rotator.sandbox.secrets_manager_http import serve
 from rotator.sandbox.server import served
 from rotator.sandbox.witness import WatchedSecretsManager
-from rotator.settings import Settings, load_settings
+from rotator.settings import Settings
 
 WORKER = (sys.executable, "-m", "rotator", "worker")
 JOBS = Path(__file__).parents[2] / "jobs"

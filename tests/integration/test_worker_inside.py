@@ -15,8 +15,9 @@ from rotator.engine import assembly, logs, worker
 from rotator.engine.alerts import Alerts
 from rotator.engine.notify import Notifier
 from rotator.engine.worker import Order, Orders, Worker
+from rotator.environment import load_settings
 from rotator.errors import LedgerError
-from rotator.settings import Settings, load_settings
+from rotator.settings import Settings
 
 PATIENCE = 10.0
 JOB = """\

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, HttpUrl, field_validator
 
 from rotator.durations import Duration
+from rotator.environment import load_settings
 from rotator.jobs.files import Job, JobBook, load
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring
 from rotator.providers import shapes
@@ -19,7 +20,6 @@ from rotator.providers.base import (
     Request,
     Settings,
 )
-from rotator.settings import load_settings
 
 HOME = {"HOME": "/home/ada"}
 CANARY = "hunter2-canary"

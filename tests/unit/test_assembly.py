@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from rotator.engine import assembly
+from rotator.environment import load_settings
 from rotator.errors import LedgerError, SealError
-from rotator.settings import Settings, load_settings
+from rotator.settings import Settings
 
 OAUTH = """\
 provider = "oauth2"

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from rotator.cli import docs
+from rotator.environment import load_settings
 from rotator.jobs.files import load
 from rotator.providers.registry import plugins
-from rotator.settings import load_settings
 
 JOBS = docs.ROOT / "jobs"
 SETTINGS = load_settings({"HOME": "/home/ada"})

@@ -17,6 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from rotator.clock import Clock
+from rotator.environment import load_settings
 from rotator.jobs.fields import (
     CredentialModel,
     ScheduleModel,
@@ -36,7 +37,6 @@ from rotator.providers.registry import plugins
 from rotator.references import SeedRef
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.tools import Door, Tools
-from rotator.settings import load_settings
 from rotator.store.base import Store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -10,10 +10,10 @@ import structlog
 
 from rotator.clock import Clock
 from rotator.engine import logs
+from rotator.environment import load_settings
 from rotator.ledger.base import Rest, Stepped
 from rotator.model import Reason, State
 from rotator.rotation.walk import Event
-from rotator.settings import load_settings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CANARY = "hunter2-canary"

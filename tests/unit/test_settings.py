@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator.environment import load_settings
 from rotator.errors import BadSettings
-from rotator.settings import Settings, load_settings, variable
+from rotator.settings import Settings, variable
 
 HOME = {"HOME": "/home/ada"}
 CANARY = "hunter2-canary"
@@ -188,3 +189,68 @@ def test_any_environment_is_read_or_refused_by_name(environ: dict[str, str]) -> 
     except BadSettings as error:
         names = {line.partition(":")[0] for line in str(error).splitlines()}
         assert names <= set(environ)
+
+
+def mounted(folder: Path, **files: str) -> dict[str, str]:
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return {"ROTATOR_SETTINGS_DIR": str(folder)}
+
+
+def test_a_mounted_file_is_a_setting_and_a_variable_comes_before_it(tmp_path: Path) -> None:
+    environ = mounted(
+        tmp_path,
+        ROTATOR_ALERT_URLS=f"slack://{CANARY}\n",
+        rotator_threads="3",
+        ROTATOR_WRITE_BUDGET="10",
+        unrelated="x",
+    )
+    settings = load_settings(HOME | environ | {"ROTATOR_WRITE_BUDGET": "5"})
+    assert [url.reveal() for url in settings.alert_urls] == [f"slack://{CANARY}"]
+    assert (settings.threads, settings.write_budget) == (3, 5)
+
+
+def test_kubernetes_mounts_files_behind_two_links(tmp_path: Path) -> None:
+    data = tmp_path / "..2026_11_22"
+    data.mkdir()
+    environ = mounted(data, ROTATOR_THREADS="3")
+    (tmp_path / "..data").symlink_to(data)
+    (tmp_path / "ROTATOR_THREADS").symlink_to(tmp_path / "..data" / "ROTATOR_THREADS")
+    assert load_settings(HOME | environ | {"ROTATOR_SETTINGS_DIR": str(tmp_path)}).threads == 3
+
+
+def test_systemd_s_credentials_may_hold_settings(tmp_path: Path) -> None:
+    mounted(tmp_path, ROTATOR_THREADS="3")
+    given = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STATE_DIRECTORY": "/var/lib/rotator"}
+    assert load_settings(given).threads == 3
+    absent = given | {"CREDENTIALS_DIRECTORY": str(tmp_path / "none")}
+    assert load_settings(absent).threads == 8
+
+
+def test_a_wrong_value_in_a_mounted_file_is_told_by_its_variable(tmp_path: Path) -> None:
+    (line,) = complaint(mounted(tmp_path, ROTATOR_THREADS=CANARY))
+    assert line.startswith("ROTATOR_THREADS: ")
+    assert CANARY not in line
+
+
+def unreadable(folder: Path, how: str) -> Path:
+    file = folder / "ROTATOR_ALERT_URLS"
+    match how:
+        case "no folder":
+            return folder / "none"
+        case "not text":
+            file.write_bytes(b"\xff\xfe")
+        case "a folder":
+            file.mkdir()
+        case _:
+            (folder.parent / "outside").write_text(CANARY)
+            file.symlink_to(folder.parent / "outside")
+    return folder
+
+
+@pytest.mark.parametrize("how", ["no folder", "not text", "a folder", "a link out of it"])
+def test_a_mounted_file_that_cannot_be_read_is_not_skipped(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "settings"
+    folder.mkdir()
+    (line,) = complaint({"ROTATOR_SETTINGS_DIR": str(unreadable(folder, how))})
+    assert line.startswith("ROTATOR_SETTINGS_DIR: no such folder, or a file in it that cannot be")
