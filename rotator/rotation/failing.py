@@ -7,6 +7,7 @@ from rotator import errors
 from rotator.ledger.base import BackOff, Record
 from rotator.model import Reason
 from rotator.policy import back_off as until
+from rotator.rotation.jumps import holds
 
 _REASONS: Mapping[type[Exception], Reason] = {
     errors.Unreachable: Reason.UNREACHABLE,
@@ -42,13 +43,21 @@ def back_off(
     deadline: datetime | None,
     reason: Reason | None = None,
 ) -> BackOff:
-    """The line of the table that failed, not again until; failures are counted while they last."""
+    """The line of the table that failed, not again until; failures are counted while they last.
+
+    Where an earlier back-off still holds, a person's request went through it. That try is no part
+    of the schedule: it is not counted, and the next one comes no later for it, unless the provider
+    itself asks for patience.
+    """
     why = reason or reason_of(error)
     earlier = record.back_offs.get(what)
-    failures = 1 + (earlier.failures if earlier else 0)
+    by_hand = earlier is not None and holds(earlier, now)
+    failures = (earlier.failures if earlier else 0) + (not by_hand)
     retry_after: timedelta | None = getattr(error, "retry_after", None)
     key = f"{record.row.credential} {what}"
-    at = until(why, failures, now, key=key, deadline=deadline, retry_after=retry_after)
+    at = until(why, max(failures, 1), now, key=key, deadline=deadline, retry_after=retry_after)
+    if earlier is not None and by_hand and retry_after is None:
+        at = min(at, earlier.until)
     return BackOff(what=what, until=at, since=now, failures=failures, reason=why, text=told(error))
 
 

@@ -1,9 +1,12 @@
 """Instants that a clock wrote which ran ahead: what is further off than it can be is void. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from rotator.ledger.base import Intent, Manual
-from rotator.policy import SKEW
+from rotator.ledger.base import BackOff, Intent, Manual
+from rotator.policy import LONGEST_BACK_OFF, SKEW
+
+VOID_BEYOND = LONGEST_BACK_OFF + timedelta(hours=1)
+"""A back-off that ends further off than this was stored by a clock that jumped."""
 
 
 def asked_at(manual: Manual, now: datetime) -> datetime:
@@ -14,3 +17,8 @@ def asked_at(manual: Manual, now: datetime) -> datetime:
 def is_void(intent: Intent, now: datetime) -> bool:
     """Whether none of its instants holds."""
     return intent.intended_at > now + SKEW
+
+
+def holds(back_off: BackOff, now: datetime) -> bool:
+    """Whether it has not ended yet, and no clock stored it that ran ahead."""
+    return back_off.since - SKEW <= now < back_off.until < now + VOID_BEYOND

@@ -12,9 +12,9 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import BackOff, Intent, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
 from rotator.plan import AnswerSeen, IntentSeen, Seen
-from rotator.policy import LONGEST_BACK_OFF, SKEW, Choice, Holding, Renewal, Source
+from rotator.policy import Choice, Holding, Renewal, Source
 from rotator.rotation.holdings import Holdings
-from rotator.rotation.jumps import asked_at, is_void
+from rotator.rotation.jumps import asked_at, holds, is_void
 from rotator.rotation.sealed import parsed
 from rotator.rotation.shelves import shelf_seen
 from rotator.rotation.tools import Tools
@@ -22,8 +22,6 @@ from rotator.rotation.wants import Newest, due, joined, reason_for, want
 from rotator.schedule import Schedule
 from rotator.store.base import Version
 
-VOID_BEYOND = LONGEST_BACK_OFF + timedelta(hours=1)
-"""A back-off that ends further off than this was stored by a clock that jumped."""
 KEPT_BACK = frozenset({"Garbled", "Unanswered"})
 """Outcomes of a seal that stays until another rotator, another job file or a person reads it."""
 
@@ -154,8 +152,7 @@ def active_back_offs(record: Record, now: datetime) -> dict[str, BackOff]:
     return {
         what: back_off
         for what, back_off in record.back_offs.items()
-        if back_off.since - SKEW <= now < back_off.until < now + VOID_BEYOND
-        and not (asked and back_off.since < asked)
+        if holds(back_off, now) and not (asked and back_off.since < asked)
     }
 
 

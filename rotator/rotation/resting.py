@@ -133,6 +133,11 @@ def manual_changes(credential: Credential, sight: Sight) -> list[Change]:
     return changes
 
 
+def unmet(record: Record, why: str) -> list[Change]:
+    """Whoever asked, and has not been told anything yet, is told why their first walk failed."""
+    return [Reported(manual_id=m.id, outcome=why) for m in record.manuals if not m.outcome]
+
+
 def _met(sight: Sight, token: str, asked: datetime) -> bool:
     """Whether the token was issued since, and has reached its secret, however that may back off."""
     newest, shelf = (

@@ -18,7 +18,7 @@ from rotator.rotation.failing import back_off, told
 from rotator.rotation.keeping import keep
 from rotator.rotation.look import Sight, active_back_offs, look
 from rotator.rotation.obtain import obtain
-from rotator.rotation.resting import blind_rest, manual_changes, rest
+from rotator.rotation.resting import blind_rest, manual_changes, rest, unmet
 from rotator.rotation.settling import settle
 from rotator.rotation.steps import Done, Hands
 from rotator.rotation.tools import Tools
@@ -110,13 +110,13 @@ class _Walk:
 
     def until_rest(self) -> Outcome:
         for _ in range(MOST_STEPS):
-            record = self._record()
+            record, began = self._record(), self.tools.clock.now()
             if record.manuals and self.cause == SCHEDULE:
                 self.cause = _asked(record.manuals[-1])
             try:
                 sight = self._look(record)
             except StoreError as error:
-                return self._blind(record, LOOK, error)
+                return self._blind(record, LOOK, error, began)
             step = next_step(sight.seen)
             if step.verb in (Verb.WAIT, Verb.STOP):
                 said = manual_changes(self.credential, sight)
@@ -124,7 +124,8 @@ class _Walk:
                 return self._end(rest(self.credential, sight, step), [*said, *lifted], record)
             self._take(sight, step)
         looping = RotatorError("the walk did not come to rest", remedy="report it, with `history`")
-        return self._blind(self._record(), WALK, looping, Reason.TOO_MANY_STEPS)
+        began = self.tools.clock.now()
+        return self._blind(self._record(), WALK, looping, began, Reason.TOO_MANY_STEPS)
 
     def _record(self) -> Record:
         record = self.tools.ledger.look(self.credential.qualified)
@@ -155,7 +156,7 @@ class _Walk:
             done = self._failed(sight, step, error)
         if done.look_afresh:
             self.hands.versions.clear()
-        self._write(self._stepped(step, done, began), done.changes)
+        self._write(self._stepped(step.verb, step.reason, done, began), done.changes)
 
     def _failed(self, sight: Sight, step: Step, error: Exception) -> Done:
         """A back-off for this line of the table and no other."""
@@ -164,13 +165,13 @@ class _Walk:
         stored = back_off(_line(sight, step), error, sight.record, now, deadline)
         return Done([stored], type(error).__name__, told(error), look_afresh=True)
 
-    def _stepped(self, step: Step, done: Done, began: datetime) -> Stepped:
+    def _stepped(self, step: str, reason: Reason, done: Done, began: datetime) -> Stepped:
         return Stepped(
             run=self.run,
             seq=len(self.taken),
             at=began,
-            step=step.verb,
-            reason=step.reason,
+            step=step,
+            reason=reason,
             outcome=done.outcome,
             text=done.text,
             duration=self.tools.clock.now() - began,
@@ -182,13 +183,21 @@ class _Walk:
         if changes:
             self.tools.ledger.write(self.hands.lease, *changes, *self.untold)
             self.untold.clear()
+        self._tell(stepped)
+
+    def _tell(self, stepped: Stepped) -> None:
         self.taken.append(stepped)
         self.observe(Event(credential=self.credential.qualified, run=self.run, stepped=stepped))
 
     def _blind(
-        self, record: Record, line: str, error: RotatorError, reason: Reason | None = None
+        self,
+        record: Record,
+        line: str,
+        error: RotatorError,
+        began: datetime,
+        reason: Reason | None = None,
     ) -> Outcome:
-        """Rest without having seen the store, or without an end in sight."""
+        """Rest without having seen the store, or without an end in sight: a step that failed."""
         now = self.tools.clock.now()
         waiting = active_back_offs(record, now).get(line)
         changes: list[Change] = []
@@ -196,6 +205,11 @@ class _Walk:
             expires_at = record.row.access_expires_at
             waiting = back_off(line, error, record, now, expires_at, reason)
             changes.append(waiting)
+            failed = Done([waiting], type(error).__name__, waiting.text)
+            stepped = self._stepped(line, waiting.reason, failed, began)
+            self.untold.append(stepped)
+            self._tell(stepped)
+        changes += unmet(record, waiting.text)
         return self._end(blind_rest(record, waiting, now), changes, record)
 
     def _end(self, ended: Rest, changes: Sequence[Change], record: Record) -> Outcome:

@@ -285,3 +285,41 @@ def test_a_write_less_than_ten_minutes_old_needs_no_proof() -> None:
     played.rotate()
     assert played.aws.stats.calls["PutSecretValue"] == puts + 1
     assert requests(played) == 3
+
+
+def test_a_look_that_fails_is_a_step_and_whoever_asked_is_told_why() -> None:
+    played = world(ALBATO)
+    played.rotate()
+    wish = ask(played)
+    played.aws.faults.go_dark()
+    outcome = played.rotate()
+    assert steps(outcome) == ["look"]
+    told = last(outcome, "look")
+    assert (told.outcome, told.reason) == ("StoreUnavailable", Reason.STORE_UNAVAILABLE)
+    assert told.text == outcome.text != ""
+    assert [line.stepped for line in played.ledger.history(limit=1)] == [told]
+    found = played.ledger.manual(wish.id)
+    assert found is not None
+    assert found.outcome == told.text
+
+    again = played.rotate()
+    assert steps(again) == [], "while it backs off nothing is tried, and nothing noted"
+
+
+def test_asking_again_and_again_while_aws_is_down_does_not_put_off_the_next_look() -> None:
+    played = world(ALBATO)
+    played.rotate()
+    played.clock.at = played.row.due_at or played.clock.at
+    played.aws.faults.go_dark()
+    played.rotate()
+    due_at = played.row.due_at
+    assert due_at is not None
+    for _ in range(5):
+        played.clock.at += SECOND
+        ask(played)
+        played.rotate()
+    assert (played.row.due_at or due_at) <= due_at
+    played.clock.at = due_at
+    played.rotate()
+    (held,) = played.ledger.back_offs(played.credential.qualified)
+    assert held.failures == 2

@@ -1,4 +1,5 @@
 import inspect
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,8 +59,10 @@ def record(*back_offs: BackOff) -> Record:
     )
 
 
-def failed(error: Exception, *earlier: BackOff, deadline: datetime | None = None) -> BackOff:
-    return back_off(LINE, error, record(*earlier), NOW, deadline)
+def failed(
+    error: Exception, *earlier: BackOff, deadline: datetime | None = None, now: datetime = NOW
+) -> BackOff:
+    return back_off(LINE, error, record(*earlier), now, deadline)
 
 
 def test_every_error_of_ours_has_a_reason_or_ends_the_walk() -> None:
@@ -95,16 +98,38 @@ def test_a_reason_that_the_caller_knows_better_wins() -> None:
 def test_failures_are_counted_a_line_and_while_they_last() -> None:
     error = errors.Unreachable("no route")
     first = failed(error)
-    second = failed(error, first)
+    second = failed(error, first, now=first.until)
     assert (first.failures, second.failures) == (1, 2)
-    assert second.until - NOW > first.until - NOW
+    assert second.until - first.until > first.until - NOW
     other = back_off("keep", error, record(first, second), NOW, None)
     assert (other.what, other.failures) == ("keep", 1)
 
 
 def test_a_failure_of_another_class_counts_on() -> None:
     first = failed(errors.Unreachable("no route"))
-    assert failed(errors.Garbled("not JSON"), first).failures == 2
+    assert failed(errors.Garbled("not JSON"), first, now=first.until).failures == 2
+
+
+@pytest.mark.parametrize("error", [errors.Unreachable("no route"), errors.Misconfigured("no")])
+def test_a_try_by_hand_that_fails_does_not_put_off_the_next_one(error: Exception) -> None:
+    first = failed(errors.Misconfigured("invalid_client"))
+    half = NOW + (first.until - NOW) / 2
+    again = failed(error, first, now=half)
+    assert again.until <= first.until
+    assert (again.failures, again.since) == (first.failures, half)
+    later = failed(error, again, now=again.until)
+    assert later.failures == 2, "the next one is by schedule, and counts"
+
+
+def test_a_provider_that_asks_for_patience_is_given_it_by_hand_too() -> None:
+    first = failed(errors.Unreachable("no route"))
+    asked = errors.Throttled("HTTP 429", retry_after=40 * MINUTE)
+    assert failed(asked, first, now=NOW + MINUTE / 10).until == NOW + MINUTE / 10 + 40 * MINUTE
+
+
+def test_a_back_off_of_a_clock_that_jumped_puts_nothing_forward() -> None:
+    void = replace(failed(errors.Unreachable("no route")), until=NOW + 400 * DAY)
+    assert failed(errors.Unreachable("no route"), void).failures == 2
 
 
 def test_a_back_off_knows_when_it_was_stored() -> None:
