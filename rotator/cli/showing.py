@@ -42,7 +42,7 @@ def status(
     else:
         _table(found, now)
         _others(house)
-    return _code(gravest(each.state for each in found)) if exit_code else Exit.DONE
+    return _code(gravest(each.at_rest for each in found)) if exit_code else Exit.DONE
 
 
 def _standings(house: "House", names: "Sequence[str] | None", now: "datetime") -> "list[Standing]":
@@ -53,7 +53,10 @@ def _standings(house: "House", names: "Sequence[str] | None", now: "datetime") -
     credentials = house.book.credentials
     known = rows.keys() | credentials.keys()
     chosen = matching(names, known, house.book) if names else sorted(known)
-    return [standing(name, rows.get(name), credentials.get(name), now) for name in chosen]
+    alive = house.worker_is_alive()
+    return [
+        standing(name, rows.get(name), credentials.get(name), now, at_work=alive) for name in chosen
+    ]
 
 
 def _table(found: "Sequence[Standing]", now: "datetime") -> None:

@@ -57,6 +57,8 @@ class Row:
     paused_at: datetime | None = None
     paused_by: str = ""
     paused_why: str = ""
+    leased_until: datetime | None = None
+    """A walk holds it so long at most; what its worker left when it died ends then, too."""
     records: Mapping[Shelf, OnRecord] = field(default_factory=dict)
 
     @property

@@ -110,6 +110,7 @@ def row(found: Any, records: Iterable[OnRecord]) -> Row:
         paused_at=instant_or_none(found.paused_at),
         paused_by=found.paused_by,
         paused_why=found.paused_why,
+        leased_until=instant_or_none(found.lease_until),
         records={record.shelf: record for record in records},
     )
 

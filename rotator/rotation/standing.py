@@ -15,6 +15,8 @@ from rotator.policy import SKEW
 from rotator.schedule import Schedule
 
 _SETTLED = frozenset({State.PAUSED, State.NEEDS_A_PERSON, State.EXPIRED, State.ROTATING})
+_RENEWABLE = frozenset({State.FRESH, State.DUE, State.BACKING_OFF})
+"""Of which a walk under way is the news; what is graver stays in sight until it is over."""
 _GRAVITY = (
     State.NEEDS_A_PERSON, State.EXPIRED, State.LATE, State.BACKING_OFF, State.DUE,
     State.ROTATING, State.FRESH, State.PAUSED,
@@ -27,6 +29,8 @@ class Standing:
 
     credential: str
     state: State
+    at_rest: State
+    """The state but for a walk that is under way: it does not flicker with every attempt."""
     row: Row | None
     """None: no worker has met it yet."""
     margin: timedelta | None
@@ -35,12 +39,17 @@ class Standing:
     """Whether a job file gives it."""
 
 
-def standing(name: str, row: Row | None, credential: Credential | None, now: datetime) -> Standing:
-    """`row` or `credential` may be missing, not both."""
+def standing(
+    name: str, row: Row | None, credential: Credential | None, now: datetime, *, at_work: bool
+) -> Standing:
+    """`row` or `credential` may be missing, not both. `at_work`: a process holds the ledger."""
     schedule = credential.schedule if credential else Schedule()
+    at_rest = state_now(row, schedule, now) if row else State.DUE
+    walking = at_work and row is not None and _is_held(row, now) and at_rest in _RENEWABLE
     return Standing(
         credential=name,
-        state=state_now(row, schedule, now) if row else State.DUE,
+        state=State.ROTATING if walking else at_rest,
+        at_rest=at_rest,
         row=row,
         margin=_margin(row, now) if row else None,
         has_job=credential is not None,
@@ -61,6 +70,10 @@ def state_now(row: Row, schedule: Schedule, now: datetime) -> State:
     if _left(expires_at, schedule, now) < _wanted(expires_at, renew_at, schedule):
         return State.LATE
     return State.DUE if row.state is State.FRESH else row.state
+
+
+def _is_held(row: Row, now: datetime) -> bool:
+    return row.leased_until is not None and now < row.leased_until
 
 
 def gravest(states: Iterable[State]) -> State:

@@ -14,6 +14,7 @@ from rich.text import Text
 from rotator.clock import Clock
 from rotator.durations import display
 from rotator.ledger.base import Row
+from rotator.rotation.standing import standing
 from rotator.sandbox.journal import Event, Journal
 from rotator.sandbox.stage import Stage
 from rotator.sandbox.summary import Summary
@@ -45,8 +46,7 @@ class View:
         row = self.rows.get(part.name)
         if row is None:
             return "unknown"
-        at_work = row.due_at is not None and row.due_at <= self.now
-        return "rotating" if at_work and row.state == "fresh" else row.state.value
+        return standing(part.name, row, part.credential, self.now, at_work=True).state.value
 
     def due(self, part: Part) -> str:
         row = self.rows.get(part.name)

@@ -180,6 +180,17 @@ def test_status_tells_jobs_that_are_off_files_that_are_broken_and_rows_without_a
     assert here.run("status", "--json").json["off"] == {"amino": "AMINO"}
 
 
+def test_what_a_worker_is_at_is_rotating(here: Town) -> None:
+    here.run("rotate", "oauth")
+    with here.ledger() as ledger:
+        now = Clock().now()
+        assert ledger.take("oauth/reports", "a worker", now, now + timedelta(minutes=1))
+    assert here.run("status", "oauth", "--json").json["credentials"][0]["state"] == "fresh"
+    with WorkerLock(here.home / "state" / "worker.lock").take():
+        assert here.run("status", "oauth", "--json").json["credentials"][0]["state"] == "rotating"
+        assert here.run("status", "oauth", "--exit-code").code == 0
+
+
 def test_an_empty_folder_says_what_to_do(here: Town) -> None:
     for file in here.jobs.iterdir():
         file.unlink()
@@ -210,10 +221,10 @@ def test_explain_shows_the_look_and_changes_nothing(here: Town) -> None:
     here.run("rotate", "alation/etl")
     calls, asked = dict(here.aws.stats.as_json()["calls"]), here.alation.counts.total()
     with here.ledger() as ledger:
-        before = ledger.look("alation/etl")
         now = Clock().now()
         lease = ledger.take("alation/etl", "a worker", now, now + timedelta(minutes=1))
         assert lease is not None
+        before = ledger.look("alation/etl")
         text = here.run("explain", "alation/etl").out
         found = here.run("explain", "alation/etl", "--json").json
         assert ledger.look("alation/etl") == before

@@ -1,7 +1,10 @@
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from rotator.jobs.job import Credential
 from rotator.ledger.base import OnRecord, Row
 from rotator.model import Reason, Shelf, State
 from rotator.rotation.standing import gravest, standing, state_now
@@ -20,6 +23,7 @@ def row(
     paused: bool = False,
     published: bool = True,
     killed_through: int = 0,
+    leased: timedelta | None = None,
 ) -> Row:
     token = OnRecord(
         shelf=Shelf.TOKEN, version_id="v", generation=1, issued_at=NOW, put_at=NOW,
@@ -34,6 +38,7 @@ def row(
         killed_through=killed_through,
         access_renew_at=NOW + renewed_in if renewed_in is not None else None,
         paused_at=NOW if paused else None,
+        leased_until=NOW + leased if leased is not None else None,
         records={Shelf.TOKEN: token} if published else {},
     )
 
@@ -75,11 +80,35 @@ def test_what_never_survives_so_long_is_late_from_half_of_what_it_does() -> None
     ],
 )
 def test_the_margin_is_what_consumers_have_left(seen: Row, margin: timedelta | None) -> None:
-    assert standing("a/b", seen, None, NOW).margin == margin
+    assert standing("a/b", seen, None, NOW, at_work=False).margin == margin
+
+
+@pytest.mark.parametrize(
+    ("seen", "later", "at_work", "state"),
+    [
+        (row(leased=HOUR), 0, True, State.ROTATING),
+        (row(leased=14 * HOUR), 13, True, State.ROTATING),
+        (row(State.BACKING_OFF, leased=HOUR), 0, True, State.ROTATING),
+        (row(leased=HOUR), 0, False, State.FRESH),
+        (row(leased=HOUR), 2, True, State.FRESH),
+        (row(), 0, True, State.FRESH),
+        (row(leased=18 * HOUR), 17, True, State.LATE),
+        (row(State.NEEDS_A_PERSON, leased=HOUR), 0, True, State.NEEDS_A_PERSON),
+        (row(leased=HOUR, paused=True), 0, True, State.PAUSED),
+    ],
+)
+def test_what_a_living_worker_holds_is_rotating_unless_something_is_graver(
+    seen: Row, later: int, *, at_work: bool, state: State
+) -> None:
+    now = NOW + later * HOUR
+    credential = cast("Credential", SimpleNamespace(schedule=PLAIN))
+    found = standing("a/b", seen, credential, now, at_work=at_work)
+    assert found.state is state
+    assert found.at_rest is state_now(seen, PLAIN, now)
 
 
 def test_what_no_worker_has_met_is_due_and_what_has_no_job_file_says_so() -> None:
-    found = standing("a/b", None, None, NOW)
+    found = standing("a/b", None, None, NOW, at_work=True)
     assert (found.state, found.margin, found.has_job) == (State.DUE, None, False)
 
 
