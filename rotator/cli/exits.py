@@ -13,6 +13,7 @@ class Exit(IntEnum):
     WRONG = 3
     PERSON = 4
     BUSY = 5
+    INTERRUPTED = 130
 
 
 MEANINGS: Mapping[Exit, str] = {
@@ -22,6 +23,7 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.WRONG: "job files, seeds or settings are wrong: `rotator check`",
     Exit.PERSON: "a credential needs a person: `rotator explain NAME`",
     Exit.BUSY: "another process holds the ledger or the credential",
+    Exit.INTERRUPTED: "Ctrl-C; what was in flight is finished, what was asked for stays stored",
 }
 STATUS_MEANINGS: Mapping[int, str] = {
     0: "every credential is fresh, due, rotating or paused",
@@ -39,14 +41,14 @@ class BadUsage(errors.RotatorError):
     """What was asked for makes no sense for this credential."""
 
 
-class PersonNeeded(errors.RotatorError):
-    """Only a person can go on."""
+class Interrupted(errors.RotatorError):
+    """A person pressed Ctrl-C; what was under way is finished or stored."""
 
 
 _BY_ERROR: Mapping[type[Exception], Exit] = {
     UnknownName: Exit.USAGE,
     BadUsage: Exit.USAGE,
-    PersonNeeded: Exit.PERSON,
+    Interrupted: Exit.INTERRUPTED,
     errors.BadSettings: Exit.WRONG,
     errors.BadJobs: Exit.WRONG,
     errors.SeedMissing: Exit.WRONG,

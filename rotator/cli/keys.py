@@ -81,9 +81,11 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "rotate": {
         "credential": "job/credential",
         "outcome": "rotated, asked, waiting, failed, paused, skipped or needs a person",
-        "text": "why, if it was not rotated",
+        "text": "the cause, if it was not rotated, or what to do",
         "request": "the id of the stored request",
         "state": "the credential's, afterwards",
+        "reason": "the class of the failure, of a closed list",
+        "next_at": "when the worker tries again by itself",
     },
     "seed": {
         "credential": "job/credential",

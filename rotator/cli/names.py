@@ -39,7 +39,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _unknown(pattern: str, there: Sequence[str], book: "JobBook | None") -> UnknownName:
-    remedy = _why_absent(pattern, book) or _nearest(pattern, there)
+    remedy = _why_absent(pattern, book) or _nearest(pattern, there, book)
     return UnknownName(f"there is no credential {pattern}", remedy=remedy)
 
 
@@ -55,13 +55,24 @@ def _why_absent(pattern: str, book: "JobBook | None") -> str:
     return ""
 
 
-def _nearest(pattern: str, there: Sequence[str]) -> str:
+def _nearest(pattern: str, there: Sequence[str], book: "JobBook | None") -> str:
+    if not there:
+        return _why_none(book)
     jobs = sorted({name.partition("/")[0] for name in there})
     ending = [name for name in there if name.endswith(f"/{pattern}")]
     near = ending or get_close_matches(pattern, [*there, *jobs], n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]}?"
-    return f"there are {_listed(there)}" if there else "no job file gives any: `rotator init`"
+    return f"there are {_listed(there)}"
+
+
+def _why_none(book: "JobBook | None") -> str:
+    """No credential at all: all jobs are off, all files are broken, or there is none."""
+    if book and book.mistakes:
+        return "the job files have mistakes: `rotator check`"
+    if off := [f"{job.name} until {job.off} is set" for job in (book.jobs if book else ())]:
+        return f"every job is off: {', '.join(off)}"
+    return "there is no job file: `rotator init` writes one"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -105,6 +105,11 @@ def rough(length: timedelta) -> str:
     return display(timedelta(seconds=seconds))
 
 
+def counted(number: int, what: str) -> str:
+    """1 job file, 3 job files."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def short(name: str) -> str:
     """The beginning of a fingerprint or an id, enough to tell two apart."""
     return name[:8] if name else "-"

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rotator.cli import options
-from rotator.cli.exits import BadUsage, Exit
+from rotator.cli.exits import BadUsage, Exit, Interrupted
 
 if TYPE_CHECKING:
     from rotator.cli.opening import House
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rotator.jobs.job import Credential
     from rotator.ledger.base import Ledger, Manual
 
+_STORED = "what was asked for stays stored; `rotator status` shows what becomes of it"
 _WHATS = ("access", "refresh", "both")
 
 
@@ -39,7 +41,10 @@ def rotate(
     """Replace tokens now, whatever is backing off.
 
     With a worker alive the request is stored and the worker does it; without one, this command
-    takes the worker's lock and rotates by itself.
+    takes the worker's lock and rotates by itself. Either way a failure is told with its cause and
+    with what comes next; the request stays stored until it is met.
+
+    With --all the exit code is 3 where all went well, but job files with mistakes were left out.
     """
     if what not in _WHATS:
         raise BadUsage(f"--what {what}", remedy=f"one of {', '.join(_WHATS)}")
@@ -48,17 +53,33 @@ def rotate(
     from rotator.cli.opening import House
 
     house = House.open()
+    if every and house.book.mistakes and not house.book.credentials:
+        return _left_out(house)
     chosen = house.chosen(names or ["*"])
-    order = Order(house, what, why, again=again, wait=wait, timeout=timedelta(seconds=timeout))
-    ended = _shown(order.carried_out(chosen), len(chosen), quiet=as_json)
-    return _report(ended, as_json=as_json)
+    order = Order(
+        house, what, why, again=again, wait=wait, timeout=timedelta(seconds=timeout), quiet=as_json
+    )
+    try:
+        ended = _shown(order.carried_out(chosen), len(chosen), quiet=as_json)
+    except KeyboardInterrupt:
+        raise Interrupted("no longer waiting", remedy=_STORED) from None
+    code = _report(house, ended, as_json=as_json)
+    return _left_out(house) if every and not code else code
 
 
 class Order:
     """One command to rotate."""
 
     def __init__(
-        self, house: "House", what: str, why: str, *, again: bool, wait: bool, timeout: timedelta
+        self,
+        house: "House",
+        what: str,
+        why: str,
+        *,
+        again: bool,
+        wait: bool,
+        timeout: timedelta,
+        quiet: bool,
     ) -> None:
         from rotator.cli.wishes import What
 
@@ -68,6 +89,7 @@ class Order:
         self._again = again
         self._wait = wait
         self._timeout = timeout
+        self._quiet = quiet
 
     def carried_out(self, chosen: "list[Credential]") -> "Iterator[Ended]":
         """With a worker or without; nobody starts one between our look and our lock."""
@@ -86,9 +108,22 @@ class Order:
             yield from refused
             wishes.store(ledger, manuals)
             if self._wait:
+                if not self._quiet:
+                    self._say_who_does_it(len(manuals))
                 yield from wishes.watched(ledger, manuals, self._timeout, self._house)
             else:
-                yield from map(_asked, manuals)
+                yield from (_asked(each, self._worker()) for each in manuals)
+
+    def _worker(self) -> str:
+        return f"the worker (pid {self._house.lock().holder() or 'unknown'} on {gethostname()})"
+
+    def _say_who_does_it(self, count: int) -> None:
+        from rotator.cli import out
+
+        if count:
+            what = "it" if count == 1 else f"{count} credentials"
+            longest = out.rough(self._timeout)
+            out.warn(f"asked {self._worker()} to rotate {what}; waiting, {longest} at most …")
 
     def _alone(self, chosen: "list[Credential]") -> "Iterator[Ended]":
         from rotator.cli import wishes
@@ -100,7 +135,7 @@ class Order:
             yield from refused
             wishes.store(tools.ledger, manuals)
             if not self._wait:
-                yield from map(_asked, manuals)
+                yield from (_asked(each, "the next worker") for each in manuals)
                 return
             by_name = {each.qualified: each for each in chosen}
             threads = self._house.settings.threads
@@ -123,10 +158,11 @@ class Order:
         return list(refused.values()), manuals
 
 
-def _asked(manual: "Manual") -> "Ended":
+def _asked(manual: "Manual", whom: str) -> "Ended":
     from rotator.cli.wishes import Ended
 
-    return Ended(credential=manual.credential, outcome="asked", request=manual.id)
+    text = f"{whom} does it"
+    return Ended(credential=manual.credential, outcome="asked", text=text, request=manual.id)
 
 
 def _shown(ended: "Iterable[Ended]", count: int, *, quiet: bool) -> "list[Ended]":
@@ -148,7 +184,7 @@ def _shown(ended: "Iterable[Ended]", count: int, *, quiet: bool) -> "list[Ended]
         return found
 
 
-def _report(ended: "list[Ended]", *, as_json: bool) -> int:
+def _report(house: "House", ended: "list[Ended]", *, as_json: bool) -> int:
     from dataclasses import asdict
 
     from rotator.cli import out
@@ -157,11 +193,37 @@ def _report(ended: "list[Ended]", *, as_json: bool) -> int:
     if as_json:
         out.say_json([asdict(each) for each in ended])
     else:
-        for each in ended:
-            out.say(f"{each.credential}: {each.outcome}" + (f": {each.text}" if each.text else ""))
+        out.say(*(_line(each, house) for each in ended))
     outcomes = {each.outcome for each in ended}
     if "needs a person" in outcomes:
         return Exit.PERSON
     if outcomes == {"skipped"}:
         return Exit.USAGE
     return Exit.FAILED if outcomes & {"failed", "waiting", "paused"} else Exit.DONE
+
+
+def _line(each: "Ended", house: "House") -> str:
+    """`job/credential: failed: its class: its cause; the next try is due …`."""
+    from rotator.cli import out
+
+    said = dict.fromkeys([each.outcome, each.reason or "", each.text])
+    line = f"{each.credential}: {': '.join(part for part in said if part)}"
+    if each.next_at is None:
+        return line
+    when = out.both(each.next_at, house.clock.now())
+    return f"{line}; the next try is due {when}" + _unless_alive(house)
+
+
+def _unless_alive(house: "House") -> str:
+    return "" if house.worker_is_alive() else ", once a worker runs: `rotator worker`"
+
+
+def _left_out(house: "House") -> int:
+    """Whatever else went well: files that nobody could read hold credentials, too."""
+    from rotator.cli import out
+
+    files = len({mistake.file for mistake in house.book.mistakes})
+    if not files:
+        return Exit.DONE
+    out.warn(f"rotator: left out: {out.counted(files, 'job file')} with mistakes: `rotator check`")
+    return Exit.WRONG

@@ -107,9 +107,9 @@ def _others(house: "House") -> None:
             out.say(f"{job.name}: off until {job.off} is set")
     if house.book.mistakes:
         files = len({mistake.file for mistake in house.book.mistakes})
-        out.say(f"{files} job file(s) with mistakes: rotator check")
+        out.say(f"{out.counted(files, 'job file')} with mistakes: `rotator check`")
     if not house.book.jobs and not house.book.mistakes:
-        out.say(f"no job files in {house.settings.jobs_dir}: rotator init PROVIDER writes one")
+        out.say(f"no job files in {house.settings.jobs_dir}: `rotator init` writes one")
 
 
 def _whole(house: "House", found: "Sequence[Standing]") -> dict[str, Any]:

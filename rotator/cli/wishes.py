@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from rotator.cli.opening import House
 from rotator.clock import Clock
 from rotator.errors import LedgerError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Ledger, Manual, Row
+from rotator.ledger.base import BackOff, Ledger, Manual, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, State
 from rotator.rotation.keyring import request
 from rotator.rotation.tools import Tools
@@ -21,6 +21,7 @@ _POLL = timedelta(milliseconds=200)
 _LAG = timedelta(seconds=1)
 _PASSING = frozenset({Reason.READ_LAG, Reason.LEASE_GONE})
 """Rests that end by themselves within seconds."""
+_FOR_PEOPLE = frozenset({State.NEEDS_A_PERSON, State.PAUSED})
 
 
 class What(StrEnum):
@@ -46,8 +47,13 @@ class Ended:
     outcome: str
     """rotated, asked, waiting, failed, paused, skipped, or needs a person."""
     text: str = ""
+    """The cause, or what a person does."""
     request: str = ""
     state: State | None = None
+    reason: Reason | None = None
+    """The class of the failure."""
+    next_at: datetime | None = None
+    """When the worker tries again by itself."""
 
 
 def refusal(credential: Credential, row: Row | None, what: What) -> Ended | None:
@@ -125,18 +131,30 @@ def _ended(ledger: Ledger, wish: Manual) -> Ended | None:
     row = next(iter(ledger.rows([wish.credential])), None)
     if row is None or (found.met_at is None and row.reason in _PASSING):
         return None
-    return _told(found, row.state, row.text)
+    return _told(ledger, found, row)
 
 
-def _told(wish: Manual, state: State, text: str) -> Ended:
-    outcome, why = "failed", text or wish.outcome
+def _told(ledger: Ledger, wish: Manual, row: Row) -> Ended:
+    """With its cause: the newest back-off of the credential, or what its row says."""
+    ended = Ended(credential=wish.credential, outcome="rotated", request=wish.id, state=row.state)
     if wish.met_at is not None:
-        outcome, why = "rotated", ""
-    elif state in (State.NEEDS_A_PERSON, State.PAUSED):
-        outcome = state.value
-    return Ended(
-        credential=wish.credential, outcome=outcome, text=why, request=wish.id, state=state
+        return ended
+    outcome = row.state.value if row.state in _FOR_PEOPLE else "failed"
+    cause = _cause(ledger, wish)
+    text = row.text if row.state in _FOR_PEOPLE or cause is None else cause.text
+    return replace(
+        ended,
+        outcome=outcome,
+        text=text or wish.outcome,
+        reason=cause.reason if cause else row.reason,
+        next_at=row.due_at if outcome == "failed" else None,
     )
+
+
+def _cause(ledger: Ledger, wish: Manual) -> BackOff | None:
+    """What failed since it was asked for, the newest of it."""
+    found = [each for each in ledger.back_offs(wish.credential) if each.since >= wish.asked_at]
+    return max(found, key=lambda each: each.since, default=None)
 
 
 # --- without one ---------------------------------------------------------------------------------
@@ -156,18 +174,22 @@ def walked(
             pool.submit(_walked, tools, credentials[each.credential], each, ends)
             for each in manuals
         ]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:  # after Ctrl-C what is in flight is finished, and nothing new begun
+            pool.shutdown(cancel_futures=True)
 
 
 def _walked(tools: Tools, credential: Credential, wish: Manual, ends: float) -> Ended:
     cause = f"manual by {wish.by}" + (f": {wish.why}" if wish.why else "")
     try:
-        outcome = _until_rest(lambda: walk(tools, credential, lambda _: None, cause), tools, ends)
+        _until_rest(lambda: walk(tools, credential, lambda _: None, cause), tools, ends)
     except LedgerError as error:
         name = credential.qualified
         return Ended(credential=name, outcome="failed", text=str(error), request=wish.id)
-    return _told(tools.ledger.manual(wish.id) or wish, outcome.state, outcome.text)
+    (row,) = tools.ledger.rows([credential.qualified])
+    return _told(tools.ledger, tools.ledger.manual(wish.id) or wish, row)
 
 
 def _until_rest(once: Callable[[], Outcome], tools: Tools, ends: float) -> Outcome:

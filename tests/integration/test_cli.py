@@ -1,9 +1,11 @@
 """Every verb in this process: what it prints, its JSON, its exit code, its errors."""
 
 import json
+import os
 import re
 import traceback
 from datetime import timedelta
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -79,7 +81,11 @@ def test_a_failure_is_told_with_its_reason_and_a_request_passes_the_backoff(here
     here.oauth.fail_next("*", broken(), times=1)
     said = here.run("rotate", "oauth")
     assert said.code == Exit.FAILED
-    assert said.out.startswith("oauth/reports: failed: ")
+    assert re.fullmatch(
+        r"oauth/reports: failed: a request went unanswered: HTTP 500 .*; the next try is due .*Z"
+        r" \(in \S+\), once a worker runs: `rotator worker`\n",
+        said.out,
+    ), said.out
     assert here.run("status", "oauth", "--exit-code").code == 1
     assert here.run("rotate", "oauth").out == "oauth/reports: rotated\n"
     assert here.run("status", "oauth", "--exit-code").code == 0
@@ -140,6 +146,25 @@ def test_a_job_that_is_off_or_broken_is_not_called_unknown(here: Town) -> None:
     assert here.run("rotate", "oauth").code == 0
 
 
+def test_all_but_what_nobody_could_read_ends_with_its_own_code(here: Town) -> None:
+    here.job("bad", "provider = 1\n")
+    said = here.run("rotate", "--all")
+    assert said.code == Exit.WRONG
+    assert said.out.count(": rotated") == 3
+    assert said.err == "rotator: left out: 1 job file with mistakes: `rotator check`\n"
+    for name in ("alation", "oauth"):
+        (here.jobs / f"{name}.toml").unlink()
+    assert here.run("rotate", "--all").code == Exit.WRONG
+    assert "the job files have mistakes" in here.run("rotate", "x").err
+    (here.jobs / "bad.toml").write_text(
+        'provider = "albato"\nbase_url = { env = "NOWHERE" }\n[[credentials]]\nname = "x"\n'
+        'partner_name = "a"\nuser = "u"\nseeds.partner_token = { env = "X" }\n'
+    )
+    (here.jobs / "none.toml").write_text("")
+    assert here.run("rotate", "--all").code == Exit.WRONG
+    (here.jobs / "none.toml").unlink()
+
+
 # --- status, explain, history ------------------------------------------------------------------
 
 
@@ -176,7 +201,7 @@ def test_status_tells_jobs_that_are_off_files_that_are_broken_and_rows_without_a
     out = here.run("status").out
     assert "no job file gives it any more" in out
     assert "amino: off until AMINO is set" in out
-    assert "1 job file(s) with mistakes: rotator check" in out
+    assert "1 job file with mistakes: `rotator check`" in out
     assert here.run("status", "--json").json["off"] == {"amino": "AMINO"}
 
 
@@ -572,6 +597,10 @@ def test_a_worker_that_does_not_know_a_credential_yet_is_told_so(here: Town) -> 
         assert "does not know late/reports yet" in said.err
         waiting = here.run("rotate", "oauth", "--timeout", "1")
         assert waiting.code == Exit.FAILED
+        whom = f"the worker (pid {os.getpid()} on {gethostname()})"
+        assert f"asked {whom} to rotate it" in waiting.err
         assert "the worker is at it" in waiting.out
+        assert f"asked: {whom} does it" in here.run("rotate", "oauth", "--no-wait").out
+        assert here.run("rotate", "oauth", "--timeout", "1", "--json").err == ""
         assert here.run("migrate").code == Exit.BUSY
         assert here.spawn("worker", "--no-standby").code == Exit.BUSY

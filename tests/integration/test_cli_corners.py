@@ -98,6 +98,22 @@ def test_a_ledger_that_fails_one_rotation_stops_no_other(
     assert outcomes == {ETL: "failed", SSO: "rotated", "oauth/reports": "rotated"}
 
 
+def test_ctrl_c_leaves_what_was_asked_for_stored(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wishes, "walk", interrupted)
+    said = here.run("rotate", "oauth")
+    assert said.code == Exit.INTERRUPTED
+    assert "no longer waiting (what was asked for stays stored" in said.err
+    with here.ledger() as ledger:
+        record = ledger.look("oauth/reports")
+    assert record is not None
+    assert len(record.manuals) == 1
+
+
 def test_explain_shows_open_requests_marks_and_missing_seeds(here: Town) -> None:
     here.run("rotate", SSO)
     here.alation.fail_next("*", LOST_ANSWER, times=1)

@@ -1,6 +1,7 @@
 """The command line as processes: a worker beside it, a pipe, a supervisor."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,8 @@ def test_beside_a_worker_requests_are_stored_and_watched(here: Town) -> None:
         until(lambda: all_fresh(here))
         before = here.secret("alation/etl")["generation"]
         said = here.spawn("rotate", "--all", "--why", "drill")
-        assert (said.code, said.err) == (0, ""), said
+        assert said.code == 0, said
+        assert re.fullmatch(r"asked the worker \(pid \d+ on \S+\) to .* 3 .*\n", said.err), said
         assert said.out.count(": rotated") == 3
         assert int(here.secret("alation/etl")["generation"]) > int(before)
         until(lambda: here.run("health").code == 0)
@@ -71,6 +73,20 @@ def test_beside_a_worker_a_failure_is_reported_with_its_reason(here: Town) -> No
         said = here.spawn("rotate", "alation/etl")
     assert said.code == Exit.PERSON
     assert said.out.startswith("alation/etl: needs a person: ")
+
+
+def test_beside_a_worker_that_cannot_reach_aws_the_cause_and_the_next_try_are_told(
+    here: Town,
+) -> None:
+    with worker(here):
+        until(lambda: all_fresh(here))
+        here.aws.faults.go_dark()
+        said = here.spawn("rotate", "oauth")
+        here.aws.faults.clear()
+    assert said.code == Exit.FAILED
+    assert said.out.startswith("oauth/reports: failed: the store cannot be reached: no answer to")
+    assert "the next try is due 20" in said.out
+    assert "once a worker runs" not in said.out
 
 
 def test_health_alone_loads_neither_typer_nor_what_talks_to_anybody(here: Town) -> None:
