@@ -1,9 +1,10 @@
 """Requests, and the answers that are sealed before a byte of them is read."""
 
-from sqlalchemy import Connection, and_, bindparam, delete, update
+from sqlalchemy import and_, bindparam, delete, update
 from sqlalchemy.dialects.sqlite import insert
 
 from rotator.ledger import base, codec
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import request, seal
 
 _intend = insert(request)

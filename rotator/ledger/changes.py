@@ -7,11 +7,12 @@ that ends in an underscore is a parameter of a condition, one that does not is a
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same two methods
 
 from rotator.errors import LeaseLost
 from rotator.ledger import answers, base, codec, marks
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     back_off,
     credential,
@@ -38,7 +39,7 @@ _held = (
 def check_fence(connection: Connection, lease: base.Lease) -> None:
     """Raise LeaseLost unless this lease is the last one that was given."""
     sought = {"credential_": lease.credential, "fence_": lease.fence, "owner_": lease.owner}
-    if connection.execute(_held, sought).first() is None:
+    if connection.first(_held, sought) is None:
         raise LeaseLost(f"another worker holds {lease.credential}")
 
 

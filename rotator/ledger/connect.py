@@ -13,11 +13,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+import sqlalchemy
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from rotator.errors import LedgerBusy, LedgerError
+from rotator.ledger.statements import Connection
 
 BUSY_SECONDS = 30.0
 _OLDEST_SQLITE = (3, 37, 0)
@@ -49,7 +51,7 @@ _MEANINGS = {
 
 
 class Database:
-    """Two ways in: `read` and `write`, each one transaction."""
+    """Three ways in, each one transaction: `read`, `write`, and `tables` for the schema itself."""
 
     def __init__(self, engine: Engine, *, one_connection: bool = False) -> None:
         """`one_connection`: a database in memory, which every thread must share."""
@@ -61,14 +63,32 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One state of the database for as long as the block runs."""
-        with told(), self._read_turn, self._engine.begin() as connection:
+        with told(), self._read_turn, self._begun("BEGIN") as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All of the block durably, or nothing of it."""
-        with told(), self._turn, self._writer.begin() as connection:
+        with told(), self._turn, self._begun("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    @contextmanager
+    def tables(self, *, writes: bool) -> Iterator[sqlalchemy.Connection]:
+        """SQLAlchemy's own connection, for what makes, alters or inspects tables."""
+        turn, engine = (self._turn, self._writer) if writes else (self._read_turn, self._engine)
+        with told(), turn, engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[Connection]:
+        pooled = self._engine.raw_connection()
+        try:
+            cursor = pooled.cursor()
+            cursor.execute(begin)
+            yield Connection(cursor, self._engine.dialect)
+            pooled.commit()
+        finally:
+            pooled.close()  # which rolls back whatever was not committed
 
     def close(self) -> None:
         self._engine.dispose()
@@ -79,6 +99,7 @@ def on_file(path: Path, *, durable: bool = True, foreign_keys: bool = True) -> D
     engine = create_engine(
         f"sqlite:///{path}",
         hide_parameters=True,
+        paramstyle="named",
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         pool_size=16,
         max_overflow=-1,
@@ -92,6 +113,7 @@ def in_memory() -> Database:
     engine = create_engine(
         "sqlite://",
         hide_parameters=True,
+        paramstyle="named",
         connect_args={"check_same_thread": False},
         poolclass=StaticPool,
     )
@@ -129,7 +151,7 @@ def _prepare(engine: Engine, *, synchronous: str, foreign_keys: bool) -> None:
         connection.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
 
     @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
+    def begun(connection: sqlalchemy.Connection) -> None:
         writes = connection.get_execution_options().get("rotator_writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

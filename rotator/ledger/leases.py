@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, or_, update
+from sqlalchemy import BindParameter, bindparam, or_, update
 
 from rotator.errors import LeaseLost
 from rotator.ledger import codec
 from rotator.ledger.base import Lease
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import credential
 
 FENCE_FLOOR = "fence_floor"
@@ -54,7 +55,7 @@ _free_all = _free_all.values(lease_owner=None, lease_until=None, dispatched_unti
 def take(connection: Connection, credential_name: str, owner: str, at: Mapping[str, Any],
          until: datetime) -> Lease | None:  # fmt: skip
     given = {**at, "credential_": credential_name, "owner_": owner, "until_": codec.micros(until)}
-    fence = connection.execute(_take, given).scalar()
+    fence = connection.scalar(_take, given)
     if fence is None:
         return None
     return Lease(credential=credential_name, owner=owner, fence=fence, until=until)
@@ -62,7 +63,7 @@ def take(connection: Connection, credential_name: str, owner: str, at: Mapping[s
 
 def extend(connection: Connection, lease: Lease, until: datetime) -> Lease:
     given = {**_of(lease), "until_": codec.micros(until)}
-    if connection.execute(_extend, given).rowcount != 1:
+    if connection.execute(_extend, given) != 1:
         raise LeaseLost(f"another worker holds {lease.credential}")
     return Lease(credential=lease.credential, owner=lease.owner, fence=lease.fence, until=until)
 

@@ -5,10 +5,11 @@ A mark that an answer made is never weakened by an unanswered request.
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, bindparam, delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from rotator.ledger import base, codec
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import mark as refused
 from rotator.ledger.tables import spent as spent_
 
@@ -69,19 +70,19 @@ _doubts = (
     .where(spent_.c.by_credential == bindparam("credential_"), spent_.c.because != _ANSWERED)
     .order_by(spent_.c.at)
 )
-_among = select(
+_this = select(
     spent_.c.by_credential, spent_.c.key, spent_.c.at, spent_.c.because, spent_.c.text
-).where(spent_.c.key.in_(bindparam("keys", expanding=True)))
+).where(spent_.c.key == bindparam("key_"))
 
 
 def of(connection: Connection, whose: str) -> tuple[base.Mark, ...]:
     """Refusals, and what is spent or not: few, however long a chain has been turning."""
-    refusals = connection.execute(_refusals, {"credential_": whose}).all()
-    doubts = connection.execute(_doubts, {"credential_": whose}).all()
+    refusals = connection.all(_refusals, {"credential_": whose})
+    doubts = connection.all(_doubts, {"credential_": whose})
     rows = [*(tuple(row) for row in refusals), *((_SPENT, *row) for row in doubts)]
     return codec.decoded("mark", whose, lambda: tuple(codec.mark(*row) for row in rows))
 
 
 def spent(connection: Connection, keys: Collection[str]) -> tuple[base.Mark, ...]:
-    rows = connection.execute(_among, {"keys": sorted(keys)}).all()
+    rows = [row for key in sorted(keys) for row in connection.all(_this, {"key_": key})]
     return tuple(codec.decoded("spent", whose, codec.mark, _SPENT, *row) for whose, *row in rows)

@@ -1,8 +1,9 @@
 """The ledger's few single values, by name."""
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import meta
 
 _get = select(meta.c.value).where(meta.c.key == bindparam("key_"))
@@ -11,7 +12,8 @@ _put = _put.on_conflict_do_update(index_elements=[meta.c.key], set_={"value": _p
 
 
 def get(connection: Connection, key: str) -> str | None:
-    return connection.execute(_get, {"key_": key}).scalar()
+    value: str | None = connection.scalar(_get, {"key_": key})
+    return value
 
 
 def put(connection: Connection, key: str, value: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Connection,
     and_,
     bindparam,
     case,
@@ -25,6 +24,7 @@ from sqlalchemy.dialects.sqlite import insert
 from rotator.errors import LedgerError
 from rotator.ledger import codec, leases, meta
 from rotator.ledger.base import Manual
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import alert, credential, manual, metadata
 from rotator.model import Reason, State
 
@@ -92,7 +92,7 @@ def _state(state: State, reason: Reason, at: int, text: str) -> dict[str, Any]:
 
 
 def _must_exist(connection: Connection, name: str) -> None:
-    if connection.execute(_exists, {"credential_": name}).first() is None:
+    if connection.first(_exists, {"credential_": name}) is None:
         raise LedgerError(
             f"the ledger knows no credential {name}", remedy="see `rotator status` for the names"
         )
@@ -104,7 +104,7 @@ _fence = select(_c.fence).where(_c.name == bindparam("credential_"))
 def forget(connection: Connection, name: str) -> None:
     """All but the fencing number: should the name come back, it goes on from there."""
     whose = {"credential_": name}
-    fence = connection.execute(_fence, whose).scalar() or 0
+    fence = connection.scalar(_fence, whose) or 0
     floor = max(fence, int(meta.get(connection, leases.FENCE_FLOOR) or 0))
     meta.put(connection, leases.FENCE_FLOOR, str(floor))
     for table in reversed(metadata.sorted_tables):
@@ -124,11 +124,11 @@ _clear = delete(alert).where(_begun)
 
 def first_alert(connection: Connection, name: str, key: str, now: datetime) -> bool:
     made = {"credential": name, "key": key, "at": codec.micros(now)}
-    return connection.execute(_alert, made).rowcount == 1
+    return connection.execute(_alert, made) == 1
 
 
 def has_alerts(connection: Connection, begun: Mapping[str, str]) -> bool:
-    return connection.execute(_any_alert, begun).first() is not None
+    return connection.first(_any_alert, begun) is not None
 
 
 def clear_alerts(connection: Connection, begun: Mapping[str, str]) -> None:

@@ -6,11 +6,10 @@ it writes only every `EVERY` real seconds. This process knows better meanwhile.
 
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from rotator.clock import Clock
 from rotator.ledger import codec, meta
 from rotator.ledger.connect import Database
+from rotator.ledger.statements import Connection
 
 EVERY = 15.0
 _KEY = "swept_at"

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
+from sqlalchemy import BindParameter, bindparam, func, select
 
 from rotator.errors import LedgerError
 from rotator.ledger import base, codec, marks
 from rotator.ledger.base import BackOff, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.codec import decoded
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     back_off,
     credential,
@@ -65,7 +66,7 @@ _manual = select(manual).where(manual.c.id == bindparam("id_"))
 
 def look(connection: Connection, name: str) -> Record | None:
     whose = {"credential_": name}
-    found = connection.execute(_row, whose).first()
+    found = connection.first(_row, whose)
     if found is None:
         return None
     records = _records(connection, name)
@@ -88,7 +89,7 @@ def back_offs(connection: Connection, name: str) -> list[BackOff]:
 
 
 def manual_of(connection: Connection, manual_id: str) -> Manual | None:
-    found = connection.execute(_manual, {"id_": manual_id}).first()
+    found = connection.first(_manual, {"id_": manual_id})
     if found is None:
         return None
     return decoded("manual", found.credential, codec.manual, found)
@@ -102,7 +103,7 @@ def _versions_of(
     connection: Connection, whose: Mapping[str, Any], records: Iterable[OnRecord]
 ) -> dict[Shelf, dict[str, int]]:
     versions: dict[Shelf, dict[str, int]] = {shelf: {} for shelf in Shelf}
-    for shelf, version_id, generation in connection.execute(_versions, whose):
+    for shelf, version_id, generation in connection.all(_versions, whose):
         decoded("version", whose["credential_"], Shelf, shelf)
         versions[Shelf(shelf)][version_id] = generation
     for record in records:
@@ -111,7 +112,7 @@ def _versions_of(
 
 
 def _all(connection: Connection, statement: Any, table: str, name: str, read: Any) -> list[Any]:
-    found = connection.execute(statement, {"credential_": name})
+    found = connection.all(statement, {"credential_": name})
     return [decoded(table, name, read, one) for one in found]
 
 
@@ -119,22 +120,21 @@ def _all(connection: Connection, statement: Any, table: str, name: str, read: An
 
 _rows = select(credential).order_by(credential.c.name)
 _every_on_record = select(on_record)
-_named = credential.c.name.in_(bindparam("names_", expanding=True))
-_on_record_named = on_record.c.credential.in_(bindparam("names_", expanding=True))
 
 
 def rows(connection: Connection, names: Iterable[str] | None) -> list[base.Row]:
-    every, recorded, given = _rows, _every_on_record, {}
+    every, recorded = _rows, _every_on_record
     if names is not None:
-        every, recorded = every.where(_named), recorded.where(_on_record_named)
-        given = {"names_": list(names)}
-    shelves: dict[str, list[Row[Any]]] = defaultdict(list)
-    for found in connection.execute(recorded, given):
+        named = list(names)
+        every = every.where(credential.c.name.in_(named))
+        recorded = recorded.where(on_record.c.credential.in_(named))
+    shelves: dict[str, list[Any]] = defaultdict(list)
+    for found in connection.all(recorded):
         shelves[found.credential].append(found)
-    return [_shown(found, shelves[found.name]) for found in connection.execute(every, given)]
+    return [_shown(found, shelves[found.name]) for found in connection.all(every)]
 
 
-def _shown(found: Row[Any], shelves: Iterable[Row[Any]]) -> base.Row:
+def _shown(found: Any, shelves: Iterable[Any]) -> base.Row:
     try:
         records = [decoded("on_record", found.name, codec.on_record, one) for one in shelves]
         return decoded("credential", found.name, codec.row, found, records)
@@ -159,10 +159,10 @@ def history(connection: Connection, name: str, limit: int, run: str) -> list[Lin
     if run:
         statement = statement.where(step.c.run == bindparam("run_"))
     given = {"credential_": name, "run_": run, "limit_": limit}
-    return [_line(found) for found in connection.execute(statement, given)]
+    return [_line(found) for found in connection.all(statement, given)]
 
 
-def _line(found: Row[Any]) -> Line:
+def _line(found: Any) -> Line:
     try:
         return decoded("step", found.credential, codec.line, found)
     except LedgerError as error:

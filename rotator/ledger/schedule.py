@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Update,
     and_,
     bindparam,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 
 from rotator.ledger import codec, meta
 from rotator.ledger.leases import FENCE_FLOOR
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import credential
 
 _c = credential.c
@@ -53,8 +53,8 @@ _dispatched = (
 
 def anything_due(connection: Connection, at: Mapping[str, Any], job: str) -> bool:
     if not job:
-        return connection.execute(_any, at).first() is not None
-    return connection.execute(_any_of_job, {**at, "job_": job}).first() is not None
+        return connection.first(_any, at) is not None
+    return connection.first(_any_of_job, {**at, "job_": job}) is not None
 
 
 def claim(connection: Connection, at: Mapping[str, Any], limit: int, until: datetime,
@@ -67,7 +67,7 @@ def claim(connection: Connection, at: Mapping[str, Any], limit: int, until: date
         limit = min(limit, room.get(job, limit))
     else:
         statement = _claim_within(room)
-    claimed = connection.execute(statement, {**given, "limit_": max(limit, 0)}).all()
+    claimed = connection.all(statement, {**given, "limit_": max(limit, 0)})
     return [found.name for found in sorted(claimed, key=_urgency)]
 
 
@@ -77,7 +77,7 @@ def _room(
     """How many more of each job may be dispatched."""
     if not quotas:
         return {}
-    busy = {found.job: found.busy for found in connection.execute(_dispatched, at)}
+    busy = {found.job: found.busy for found in connection.all(_dispatched, at)}
     return {job: max(quota - busy.get(job, 0), 0) for job, quota in quotas.items()}
 
 
@@ -130,29 +130,21 @@ _next_free = select(func.min(_later)).where(
     func.coalesce(_c.due_at, _c.paused_at).is_not(None),
     func.coalesce(_c.paused_at, 0) == 0,
 )
+_next_of_job, _next_free_of_job = _next.where(_of_job), _next_free.where(_of_job)
 _urgent = select(_c.job).where(_claimable).distinct()
 
 
 def next_due(connection: Connection, job: str) -> datetime | None:
     """The earliest instant at which a row can be claimed, an abandoned claim's end included."""
-    first, free = _next, _next_free
-    if job:
-        first, free = first.where(_of_job), free.where(_of_job)
-    found = [
-        at
-        for at in (
-            connection.execute(first, {"job_": job}).scalar(),
-            connection.execute(free, {"job_": job}).scalar(),
-        )
-        if at is not None
-    ]
+    asked = (_next_of_job, _next_free_of_job) if job else (_next, _next_free)
+    found = [at for each in asked if (at := connection.scalar(each, {"job_": job})) is not None]
     return codec.instant(min(found)) if found else None
 
 
 def urgent(connection: Connection, at: Mapping[str, Any]) -> list[str]:
     if not anything_due(connection, at, ""):
         return []
-    return sorted(connection.execute(_urgent, at).scalars())
+    return sorted(connection.column(_urgent, at))
 
 
 # The rows of the job files.
@@ -167,7 +159,7 @@ def enrol(
 ) -> None:
     """`fresh` is what a new row starts with."""
     wanted = {name: job for job, names in jobs.items() for name in names}
-    known = {found.name: found for found in connection.execute(_known)}
+    known = {found.name: found for found in connection.all(_known)}
     floor = int(meta.get(connection, FENCE_FLOOR) or 0)
     made = [
         {"name": name, "job": job, "fence": floor, **fresh}

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, func, select
+from sqlalchemy import BindParameter, bindparam, delete, func, select
 
 from rotator.ledger import codec
 from rotator.ledger.connect import Database
+from rotator.ledger.statements import Connection
 from rotator.ledger.tables import manual, request, seal, step, version
 
 KEPT_FOR = timedelta(days=90)
@@ -73,8 +74,8 @@ def prune(database: Database, now: datetime) -> None:
     _delete(database, manual, _met, old)
     _delete(database, step, _walked, old)
     with database.read() as connection:
-        talkative = list(connection.execute(_talkative, {"most_": STEPS_KEPT}).scalars())
-        crowded = list(connection.execute(_crowded, {"most_": VERSIONS_KEPT}))
+        talkative = connection.column(_talkative, {"most_": STEPS_KEPT})
+        crowded = connection.all(_crowded, {"most_": VERSIONS_KEPT})
     for name in talkative:
         _delete(database, step, _steps_of, {"credential_": name, "most_": STEPS_KEPT})
     for batch in _batches(crowded):
@@ -84,7 +85,7 @@ def prune(database: Database, now: datetime) -> None:
 
 
 def _trim(connection: Connection, shelf: dict[str, str]) -> None:
-    beyond = connection.execute(_versions_of, {**shelf, "most_": VERSIONS_KEPT}).scalars().all()
+    beyond = connection.column(_versions_of, {**shelf, "most_": VERSIONS_KEPT})
     if beyond:
         connection.execute(_drop_version, [{**shelf, "version_id_": one} for one in beyond])
 
@@ -92,7 +93,7 @@ def _trim(connection: Connection, shelf: dict[str, str]) -> None:
 def _delete(database: Database, table: Any, doomed: Any, given: dict[str, Any]) -> None:
     """By id, in batches: what was found may be deleted whatever happens between them."""
     with database.read() as connection:
-        ids = list(connection.execute(doomed, given).scalars())
+        ids = connection.column(doomed, given)
     for batch in _batches(ids):
         with database.write() as connection:
             connection.execute(delete(table).where(table.c.id.in_(batch)))

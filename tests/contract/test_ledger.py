@@ -930,7 +930,7 @@ def test_forgetting_leaves_nothing_of_a_credential_and_all_of_the_others(ledger:
     assert ledger.look(ETL) is None
     assert [found.credential for found in ledger.rows()] == [BI, ALBATO]
     assert [line.credential for line in ledger.history()] == [BI]
-    with ledger._database.read() as connection:  # noqa: SLF001 - not a row anywhere
+    with ledger._database.tables(writes=False) as connection:  # noqa: SLF001 - not a row anywhere
         for table in ("request", "seal", "mark", "back_off", "manual", "version", "alert", "step"):
             found = connection.exec_driver_sql(
                 f"SELECT count(*) FROM {table} WHERE credential = '{ETL}'"  # noqa: S608
@@ -1038,7 +1038,7 @@ def test_old_history_goes_and_what_still_matters_stays(ledger: SqlLedger) -> Non
     assert look(ledger) == before
     assert ledger.manual("met") is None
     assert [line.stepped.seq for line in ledger.history()] == [2]
-    with ledger._database.read() as connection:  # noqa: SLF001 - what no method shows
+    with ledger._database.tables(writes=False) as connection:  # noqa: SLF001 - what no method shows
         ids = set(connection.exec_driver_sql("SELECT id FROM request").scalars())
     assert ids == {"open", "sealed", "newest"}
 
@@ -1052,8 +1052,8 @@ def test_only_the_newest_versions_of_a_shelf_are_kept(ledger: SqlLedger) -> None
     assert sorted(known.values()) == list(range(last - VERSIONS_KNOWN + 1, last + 1))
     assert look(ledger).top_generation == last
     with ledger._database.read() as connection:  # noqa: SLF001 - what no look shows
-        kept = connection.execute(select(version.c.generation).order_by(version.c.generation))
-        assert kept.scalars().all() == [1, *range(6, last + 1)]
+        kept = connection.column(select(version.c.generation).order_by(version.c.generation))
+        assert kept == [1, *range(6, last + 1)]
 
 
 def test_only_the_newest_steps_of_a_talkative_credential_are_kept(
@@ -1137,7 +1137,7 @@ def test_a_face_makes_no_ledger_where_there_is_none(path: Path) -> None:
 
 def test_what_was_written_is_on_the_disk(path: Path) -> None:
     ledger = SqlLedger.open(path)
-    with ledger._database.write() as connection:  # noqa: SLF001 - as every write does
+    with ledger._database.tables(writes=True) as connection:  # noqa: SLF001 - as every write does
         pragmas = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("synchronous", "journal_mode", "foreign_keys")
@@ -1217,7 +1217,7 @@ def test_the_history_shows_which_line_cannot_be_read(broken: Callable[[str], Sql
 
 
 def test_a_full_disk_is_told_and_changes_nothing(ledger: SqlLedger) -> None:
-    with ledger._database.read() as connection:  # noqa: SLF001 - a disk that is full
+    with ledger._database.tables(writes=False) as connection:  # noqa: SLF001 - a disk that is full
         raw = connection.connection.driver_connection
         assert raw is not None
         pages = raw.execute("PRAGMA page_count").fetchone()[0]

@@ -93,7 +93,7 @@ def test_the_files_build_what_a_new_ledger_gets(tmp_path: Path) -> None:
     new, built = tmp_path / "new.db", tmp_path / "built.db"
     SqlLedger.open(new).close()
     database = connect.on_file(built)
-    with database.write() as connection:
+    with database.tables(writes=True) as connection:
         migrations.run(connection)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     database.close()

@@ -15,6 +15,7 @@ from rotator import __version__
 from rotator.clock import new_id
 from rotator.errors import LedgerError, LedgerTooNew
 from rotator.ledger import connect, meta
+from rotator.ledger.statements import on
 from rotator.ledger.tables import metadata
 
 HEAD = "0001"
@@ -26,10 +27,10 @@ _stamp = Table("alembic_version", MetaData(), Column("version_num", String(32), 
 
 def make_ready(database: connect.Database) -> None:
     """Fill an empty database; refuse any that is not of today's schema."""
-    with database.read() as connection:
+    with database.tables(writes=False) as connection:
         found = _schema(connection)
     if not found:
-        with database.write() as connection:
+        with database.tables(writes=True) as connection:
             found = _schema(connection) or _create(connection)
     if found != HEAD:
         raise LedgerError(
@@ -44,7 +45,7 @@ def migrate(path: Path) -> Path | None:
         return None
     database = connect.on_file(path, foreign_keys=False)  # a rebuilt table must not cascade
     try:
-        with database.read() as connection:
+        with database.tables(writes=False) as connection:
             found = _schema(connection)
         return _upgrade(database, path) if found not in {"", HEAD} else None
     finally:
@@ -52,7 +53,7 @@ def migrate(path: Path) -> Path | None:
 
 
 def _upgrade(database: connect.Database, path: Path) -> Path | None:
-    with database.write() as connection:
+    with database.tables(writes=True) as connection:
         found = _schema(connection)
         if found == HEAD:  # somebody else was quicker
             return None
@@ -63,7 +64,7 @@ def _upgrade(database: connect.Database, path: Path) -> Path | None:
                 f"the ledger's rows do not fit schema {HEAD}",
                 remedy=f"nothing was changed, and a copy is in {copy.name}; report this",
             )
-        meta.put(connection, "migrated_by", __version__)
+        meta.put(on(connection), "migrated_by", __version__)
         return copy
 
 
@@ -90,7 +91,7 @@ def _schema(connection: Connection) -> str:
             remedy="point ROTATOR_STATE_DIR at a folder of its own",
         )
     if found > HEAD:
-        by = meta.get(connection, "migrated_by") or "a later one"
+        by = meta.get(on(connection), "migrated_by") or "a later one"
         raise LedgerTooNew(
             f"the ledger has schema {found}, made by rotator {by}; this is {__version__}",
             remedy=f"run rotator {by} or later, or the copy that it made before it migrated",
@@ -102,8 +103,8 @@ def _create(connection: Connection) -> str:
     metadata.create_all(connection, checkfirst=False)
     _stamp.create(connection)
     connection.execute(insert(_stamp), {"version_num": HEAD})
-    meta.put(connection, "ledger_id", new_id())
-    meta.put(connection, "migrated_by", __version__)
+    meta.put(on(connection), "ledger_id", new_id())
+    meta.put(on(connection), "migrated_by", __version__)
     return HEAD
 
 
