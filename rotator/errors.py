@@ -3,6 +3,7 @@
 RotatorError
   · ProviderError        what a token endpoint did to us
       - Unreachable      connecting failed, nothing was sent: the same grant again
+          ProviderDown   nobody else was answered lately: nothing was tried
       - Unanswered       sent, no complete answer: a token may have been spent
       - Throttled        429: wait `retry_after`
       - Rejected         the documented refusal: mark it refused, fall back
@@ -52,6 +53,14 @@ class ProviderError(RotatorError):
 
 class Unreachable(ProviderError):
     """Connecting failed and nothing was sent, so nothing can have been spent."""
+
+
+class ProviderDown(Unreachable):
+    """The host answered none of several credentials; one of them asks it again for all."""
+
+    def __init__(self, text: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class Unanswered(ProviderError):

@@ -111,6 +111,7 @@ class Reason(StrEnum):
     PAUSED = "a person paused it"
     TOO_MANY_STEPS = "the walk did not come to rest"
     UNREACHABLE = "the provider cannot be reached"
+    PROVIDER_DOWN = "the provider answers nobody"
     THROTTLED = "the provider asks for patience"
     REJECTED = "the provider refused what was presented"
     MISCONFIGURED = "the provider refused our settings"

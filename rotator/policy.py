@@ -229,6 +229,7 @@ _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _PATIENCE: Mapping[Reason, tuple[timedelta, timedelta]] = {
     # reason: the first back-off, the longest; doubling in between
     Reason.UNREACHABLE: (_MINUTE / 4, 15 * _MINUTE),
+    Reason.PROVIDER_DOWN: (_MINUTE / 4, 15 * _MINUTE),
     Reason.THROTTLED: (_MINUTE / 2, 15 * _MINUTE),
     Reason.UNANSWERED: (_MINUTE / 2, 30 * _MINUTE),
     Reason.REJECTED: (_MINUTE, 6 * _HOUR),

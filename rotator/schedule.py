@@ -1,4 +1,4 @@
-"""When a job wants its tokens renewed, as its file says. Facts only: policy.py decides."""
+"""When a job wants its tokens renewed, and how hard it may ask. Facts only: policy.py decides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +22,14 @@ class TokenSchedule:
     """What the job expects; what the provider answers wins."""
     cron: str | None = None
     """Renew at these firings (in UTC) in place of a share of the lifespan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How hard a job may ask its provider; None: as hard as it takes."""
+
+    requests_per_minute: int | None = None
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from rotator.engine.alerts import Alerts
 from rotator.engine.local import Feeder
 from rotator.engine.notify import Notifier
 from rotator.engine.scheduler import Timetable
+from rotator.engine.shares import Shares
 from rotator.errors import LedgerError, RotatorError
 from rotator.jobs.job import JobBook
 from rotator.ledger.sql import SqlLedger
@@ -60,6 +61,7 @@ class Worker:
         """The job files could not be read anew: that is still to be done."""
         self._pruned_at: datetime | None = None
         self._told_at: dict[str, float] = {}
+        self._slots = slots
         self._feeder = Feeder(tools, slots, self._rotate, self._broke)
         self._timetable = Timetable(
             ledger,
@@ -135,6 +137,7 @@ class Worker:
                 self._log.info("a job is off", job=job.name, unset=job.off)
         named = {job.name: [each.qualified for each in job.credentials] for job in book.jobs}
         self._book = book  # first, for a new row is due at once
+        self._feeder.pool.shares = Shares.of(book.jobs, self._slots)
         self._ledger.enrol(named, self._tools.clock.now())
 
     def _ready(self) -> None:

@@ -1,7 +1,7 @@
 """What job files turn into. Facts only, made whole by files.py and changed by nobody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from rotator.errors import Mistake
@@ -9,7 +9,7 @@ from rotator.jobs.fields import SecretSettings
 from rotator.model import Shelf, qualified
 from rotator.providers.base import Plugin, Provider
 from rotator.references import SeedRef
-from rotator.schedule import Schedule
+from rotator.schedule import Limits, Schedule
 from rotator.store.base import SecretSpec
 
 
@@ -25,6 +25,7 @@ class Credential:
     keyring_secret: SecretSpec | None
     """Only a chain has one."""
     schedule: Schedule
+    limits: Limits = field(default_factory=Limits)
     digest: str
     """Changes with whatever the job file and its environment say about this credential."""
 

@@ -62,8 +62,9 @@ def claim(connection: Connection, at: Mapping[str, Any], limit: int, until: date
     """Claim the rows with the least margin: no known expiry first, then the earliest."""
     given = {**at, "job_": job, "until_": codec.micros(until)}
     room = _room(connection, at, quotas)
-    if job or not room:
-        statement = _claim(of_job=bool(job))
+    if job or not any(room.values()):
+        statement = _claim(of_job=bool(job), but=bool(room) and not job)
+        given["full_"] = sorted(room)
         limit = min(limit, room.get(job, limit))
     else:
         statement = _claim_within(room)
@@ -95,10 +96,13 @@ def _claiming(picked: Any) -> Update:
 
 
 @cache
-def _claim(*, of_job: bool) -> Any:
+def _claim(*, of_job: bool, but: bool) -> Any:
+    """`of_job`: of one job alone; `but`: of all jobs but those that are full."""
     picked = select(_c.name).where(_claimable)
     if of_job:
         picked = picked.where(_of_job)
+    if but:
+        picked = picked.where(_c.job.not_in(bindparam("full_", expanding=True)))
     return _claiming(
         picked.order_by(*_margin).limit(bindparam("limit_")).with_for_update(skip_locked=True)
     )

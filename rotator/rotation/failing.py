@@ -11,6 +11,7 @@ from rotator.rotation.jumps import holds
 
 _REASONS: Mapping[type[Exception], Reason] = {
     errors.Unreachable: Reason.UNREACHABLE,
+    errors.ProviderDown: Reason.PROVIDER_DOWN,
     errors.Unanswered: Reason.UNANSWERED,
     errors.Throttled: Reason.THROTTLED,
     errors.Rejected: Reason.REJECTED,

@@ -52,6 +52,12 @@ class Sight:
         return next(intent for intent in self.record.open_intents if intent.id == intent_id)
 
     @property
+    def deadline(self) -> datetime | None:
+        """When the next of our tokens dies, None where none is known to."""
+        ends = (newest.expires_at for newest in (self.access, self.refresh) if newest)
+        return min((at for at in ends if at and at > self.seen.now), default=None)
+
+    @property
     def published_lives(self) -> bool:
         """Whether what is published lives for longer than consumers need to notice a change."""
         version, now = self.versions.get(Shelf.TOKEN), self.seen.now

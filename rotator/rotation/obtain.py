@@ -1,6 +1,6 @@
 """OBTAIN: intent, send, seal. The one place where a crash could lose a token, so read it slowly.
 
-1. The request is built, the writes that will follow are proved and reserved.
+1. The request is built, its turn is awaited, the writes that will follow are proved and reserved.
 2. The intent is written down, durably. No intent, no request.
 3. The lease is extended, which reads it again; if it is gone, or too much time has passed, the
    request is not sent.
@@ -36,10 +36,18 @@ RETRY_SEAL = timedelta(seconds=5)
 
 
 def obtain(hands: Hands, sight: Sight, step: Step) -> Done:
-    """Raises StoreError where the writes to come would not work; then nothing was presented."""
+    """Nothing was presented where it raises.
+
+    StoreError where the writes to come would not work, ProviderDown or Throttled out of turn.
+    """
     choice = sight.choices[step.subject]
     keyring = {held.name: sight.holdings.token(held) for held in choice.presents}
     request = choice.grant.ask(keyring)
+    with hands.turn():
+        return _obtain(hands, sight, choice, request)
+
+
+def _obtain(hands: Hands, sight: Sight, choice: Choice, request: Request) -> Done:
     _prove(hands, choice.grant)
     began = hands.tools.clock.monotonic()
     intent = _intent(hands, sight, choice)
@@ -68,7 +76,7 @@ def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
     sent_at = hands.tools.clock.now()
     spending = sending.intent.spends is not None
     try:
-        answer = hands.tools.door.send(sending.request, spending=spending)
+        answer = hands.send(sending.request, spending=spending)
     except Unreachable as error:
         closed = [Close(intent_id=sending.intent.id, outcome="unsent")]
         return _unsealed(hands, sight, sending, error, closed)
@@ -92,10 +100,9 @@ def _unsealed(
     hands: Hands, sight: Sight, sending: _Sending, error: RotatorError, closed: Sequence[Change]
 ) -> Done:
     """No answer: the grant backs off; what was sent and spends stays open until it is settled."""
-    deadline = sight.access.expires_at if sight.access else None
     line = f"grant:{sending.grant.name}"
     now = hands.tools.clock.now()  # the request may have taken its time
-    waiting = back_off(line, error, sight.record, now, deadline)
+    waiting = back_off(line, error, sight.record, now, sight.deadline)
     return Done([*closed, waiting], type(error).__name__, str(error))
 
 

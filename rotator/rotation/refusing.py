@@ -57,9 +57,8 @@ def _refused(answered: Answered, error: Rejected) -> Change:
 
 
 def _backing_off(answered: Answered, error: ProviderError) -> Change:
-    access = answered.sight.access
-    deadline = access.expires_at if access else None
-    return back_off(answered.line, error, answered.sight.record, answered.sight.seen.now, deadline)
+    sight = answered.sight
+    return back_off(answered.line, error, sight.record, sight.seen.now, sight.deadline)
 
 
 def _kept_back(answered: Answered, outcome: str) -> Change:

@@ -4,17 +4,19 @@ A step either returns its changes, which the walk writes in one transaction, or 
 walk stores a back-off for that line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http import HTTPStatus
 
-from rotator.errors import ForeignWriter, RotatorError, VerifyFailed
+from rotator.errors import ForeignWriter, RotatorError, Unanswered, Unreachable, VerifyFailed
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Change, Drop, Lease, Lift, Mended, OnRecord, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Secret, Shelf, Token
 from rotator.plan import Step
 from rotator.policy import FLOOR
-from rotator.providers.base import Dead, Unknown, Verdict
+from rotator.providers.base import Answer, Dead, Request, Unknown, Verdict
 from rotator.rotation.look import Sight
 from rotator.rotation.reading import read_answer
 from rotator.rotation.sealed import keyring_fields, parsed, token_fields, unpack_tokens
@@ -96,14 +98,36 @@ class Hands:
         )
 
     def inspect(self, name: str, token: Token) -> Verdict:
-        """Ask the provider about a token. Raises Unreachable and Unanswered."""
+        """Ask the provider about a token. Raises Unreachable, Unanswered and Throttled."""
         inspection = self.credential.provider.inspections.get(name)
         if inspection is None:
             return Unknown("the provider cannot be asked")
         keyring: dict[str, Token] = {name: token}
         for need in inspection.needs - {name}:
             keyring[need] = Token(value=self.tools.seeds.read(self.credential.seeds[need]))
-        return inspection.read(self.tools.door.send(inspection.ask(keyring)))
+        with self.turn():
+            return inspection.read(self.send(inspection.ask(keyring)))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for our turn to ask the provider. Raises ProviderDown and Throttled."""
+        host, now = self.credential.provider.host, self.tools.clock.now()
+        with self.tools.gate.turn(host, self.credential.qualified, self.credential.limits, now):
+            yield
+
+    def send(self, request: Request, *, spending: bool = False) -> Answer:
+        """Through the door, and tell the gate whether anybody answered."""
+        try:
+            answer = self.tools.door.send(request, spending=spending)
+        except (Unreachable, Unanswered):
+            self._heard(answered=False)
+            raise
+        self._heard(answered=answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
+        return answer
+
+    def _heard(self, *, answered: bool) -> None:
+        host, now = self.credential.provider.host, self.tools.clock.now()
+        self.tools.gate.heard(host, self.credential.qualified, now, answered=answered)
 
 
 # --- the store is not as we left it --------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What a rotation works with, handed in: every effect goes through one of these doors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from rotator.model import Secret
 from rotator.policy import SKEW, Holding
 from rotator.providers.base import Answer, Grant, Provider, Request
 from rotator.references import SeedRef
+from rotator.rotation.gate import Gate
 from rotator.store.base import Store
 
 
@@ -61,6 +62,8 @@ class Tools:
     owner: str
     """This worker, as leases and logs name it."""
     version: str
+    gate: Gate = field(default_factory=Gate)
+    """Who may ask which provider now."""
     request_timeout: timedelta = timedelta(seconds=30)
     """Real time until a request is given up, all of it."""
     send_within: timedelta = timedelta(seconds=10)

@@ -160,9 +160,8 @@ class _Walk:
 
     def _failed(self, sight: Sight, step: Step, error: Exception) -> Done:
         """A back-off for this line of the table and no other."""
-        deadline = sight.access.expires_at if sight.access else None
         now = self.tools.clock.now()
-        stored = back_off(_line(sight, step), error, sight.record, now, deadline)
+        stored = back_off(_line(sight, step), error, sight.record, now, sight.deadline)
         return Done([stored], type(error).__name__, told(error), look_afresh=True)
 
     def _stepped(self, step: str, reason: Reason, done: Done, began: datetime) -> Stepped:

@@ -276,6 +276,12 @@ def test_quotas_hold_for_each_job_in_a_sweep_of_all(ledger: Ledger) -> None:
     assert len(sweep(ledger, quotas={"alation": 5, "nobody": 1})) == 1
 
 
+def test_a_sweep_of_all_leaves_out_jobs_that_are_full(ledger: Ledger) -> None:
+    assert sweep(ledger, quotas={"alation": 0}) == [ALBATO]
+    assert sweep(ledger, quotas={"alation": 0, "albato": 0}) == []
+    assert len(sweep(ledger)) == 2
+
+
 def test_the_limit_holds_beside_quotas(ledger: Ledger) -> None:
     assert len(sweep(ledger, limit=1, quotas={"alation": 2, "albato": 1})) == 1
 

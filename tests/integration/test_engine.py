@@ -11,6 +11,7 @@ import pytest
 from rotator.clock import Clock, new_id
 from rotator.engine.local import Feeder, Pool
 from rotator.engine.scheduler import UPKEEP, WATCH, Timetable
+from rotator.engine.shares import Shares
 from rotator.errors import LedgerError
 from rotator.jobs.job import Job
 from rotator.ledger.base import Manual, Rest
@@ -40,6 +41,9 @@ class Engine:
         self.broken: list[tuple[str, Exception]] = []
         self.swept = 0
         self.fails: set[str] = set()
+        self.hangs = ""
+        """What the names of those begin with whose provider does not answer."""
+        self.freed = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
         self.most = self.running = 0
@@ -51,6 +55,7 @@ class Engine:
         )  # fmt: skip
         self.tools = tools
         self.feeder = Feeder(tools, slots, self._rotate, lambda *told: self.broken.append(told))
+        self.feeder.pool.shares = Shares.of(jobs, slots)
         self.timetable = Timetable(
             self.ledger, self.clock, sweep=self.feeder.feed, upkeep=self._keep_up,
             on_swept=self._swept, on_failure=lambda error: self.broken.append(("", error)),
@@ -65,6 +70,7 @@ class Engine:
 
     def stop(self) -> None:
         self.gate.set()
+        self.freed.set()
         self.feeder.pool.close()
         self.timetable.stop()
         assert self.feeder.pool.join(PATIENCE)
@@ -82,6 +88,8 @@ class Engine:
             self.most = max(self.most, self.running)
         try:
             assert self.gate.wait(PATIENCE)
+            if self.hangs and name.startswith(self.hangs):
+                assert self.freed.wait(PATIENCE)
             if name in self.fails:
                 raise ValueError(name)
             self._walk(name)
@@ -108,8 +116,9 @@ class Engine:
         self.ledger.release(lease)
 
 
-def job_of(tmp_path: Any, size: int, name: str = "acme") -> Job:
-    head, _, table = GOOD.partition("[[credentials]]")
+def job_of(tmp_path: Any, size: int, name: str = "acme", host: str = "acme.example.com") -> Job:
+    good = GOOD.replace("acme.example.com", host)
+    head, _, table = good.partition("[[credentials]]")
     tables = "".join(
         f"[[credentials]]{table.replace('etl', f'c{number}', 1)}\n" for number in range(size)
     )
@@ -151,6 +160,31 @@ def test_what_is_due_stays_in_the_ledger_until_there_is_room(tmp_path: Any, begi
     assert engine.feeder.pool.room == 0
     claimed = len(engine.ledger.sweep(engine.clock.now(), 30, until=engine.clock.now() + DAY / 48))
     assert claimed == 27  # one at work, two waiting: the others still lie in the ledger
+
+
+def test_a_provider_that_hangs_holds_up_nobody_of_another(tmp_path: Any, begin: Begin) -> None:
+    jobs = [job_of(tmp_path, 100, "dead"), job_of(tmp_path, 100, "live", "live.example.com")]
+    engine = begin(jobs)
+    engine.hangs = "dead/"
+    engine.timetable.start(engine.jobs)
+
+    def alive() -> int:
+        return sum(name.startswith("live/") for name in engine.done)
+
+    until(lambda: alive() == 100, "all of the living provider are done")
+    assert len(engine.done) == 100
+    until(lambda: engine.running == 6, "two threads are free")
+    engine.freed.set()
+    until(lambda: len(engine.done) == 200, "the others follow")
+    assert set(engine.done.values()) == {1}
+    assert not engine.broken
+
+
+def test_one_provider_alone_has_all_threads(tmp_path: Any, begin: Begin) -> None:
+    engine = begin([job_of(tmp_path, 20)])
+    engine.gate.clear()
+    engine.timetable.start(engine.jobs)
+    until(lambda: engine.running == 8, "all at work")
 
 
 def test_one_that_breaks_stops_no_other_and_does_not_spin(tmp_path: Any, begin: Begin) -> None:

@@ -20,6 +20,7 @@ LINE = "grant:refresh_token"
 
 REASONS: dict[type[Exception], Reason] = {
     errors.Unreachable: Reason.UNREACHABLE,
+    errors.ProviderDown: Reason.PROVIDER_DOWN,
     errors.Unanswered: Reason.UNANSWERED,
     errors.Throttled: Reason.THROTTLED,
     errors.Rejected: Reason.REJECTED,

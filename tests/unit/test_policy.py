@@ -340,6 +340,7 @@ def test_fractions_are_roughly_uniform() -> None:
 
 PATIENCE = {  # the first back-off and the longest, in seconds
     Reason.UNREACHABLE: (15, 900),
+    Reason.PROVIDER_DOWN: (15, 900),
     Reason.THROTTLED: (30, 900),
     Reason.UNANSWERED: (30, 1_800),
     Reason.REJECTED: (60, 21_600),
