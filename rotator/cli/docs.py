@@ -20,6 +20,7 @@ from rotator.cli import reference
 from rotator.durations import display
 from rotator.jobs.fields import (
     CredentialModel,
+    LimitsModel,
     ScheduleModel,
     SecretSettings,
     SeedModel,
@@ -53,6 +54,7 @@ _TABLES: Sequence[tuple[str, type[BaseModel]]] = (
     ("`[schedule]`", ScheduleModel),
     ("`[schedule.access_token]` and `[schedule.refresh_token]`", TokenModel),
     ("`[schedule.window]`", WindowModel),
+    ("`[limits]`", LimitsModel),
     ("`[secret]`", SecretSettings),
     ("`[[credentials]]`, for every provider", CredentialModel),
     ("A seed, under `seeds`", SeedModel),

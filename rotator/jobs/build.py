@@ -14,7 +14,7 @@ from rotator.jobs.toml_lines import Place
 from rotator.model import qualified
 from rotator.providers.base import Plugin, Provider
 from rotator.references import SeedRef
-from rotator.schedule import Schedule
+from rotator.schedule import Limits, Schedule
 from rotator.store.base import SecretSpec
 
 
@@ -24,6 +24,7 @@ class Common(NamedTuple):
     job: str
     plugin: Plugin
     schedule: Schedule
+    limits: Limits
     secret: SecretSettings
     own: BaseModel | None
 
@@ -51,6 +52,7 @@ def credential(common: Common, draft: Draft, provider: Provider) -> Credential:
             _spec(common, draft, draft.keyring, shared=False) if provider.is_chain else None
         ),
         schedule=common.schedule,
+        limits=common.limits,
         digest=digest(common, [draft]),
     )
 
@@ -73,7 +75,7 @@ def _spec(common: Common, draft: Draft, name: str, *, shared: bool) -> SecretSpe
 
 def digest(common: Common, drafts: Sequence[Draft]) -> str:
     """Changes with whatever a job file and its environment say of these credentials."""
-    parts = [common.plugin.name, common.schedule, common.secret, common.own]
+    parts = [common.plugin.name, common.schedule, common.limits, common.secret, common.own]
     parts += [part for draft in drafts for part in (draft.name, draft.own, draft.seeds)]
     return hashlib.sha256(json.dumps(_plain(parts), sort_keys=True).encode()).hexdigest()
 

@@ -15,7 +15,7 @@ from rotator.model import ACCESS_TOKEN
 from rotator.providers.base import Plugin
 from rotator.references import Place as Where
 from rotator.references import SeedRef
-from rotator.schedule import Schedule
+from rotator.schedule import Limits, Schedule
 from rotator.settings import Settings
 
 
@@ -113,6 +113,36 @@ def schedule(report: Report, facts: Schedule, plugin: Plugin) -> None:
             _gap(report, ("schedule", "window"), gap, lifespan, staleness)
     if facts.window and cron.largest_gap(facts.window.cron, facts.window.timezone) is None:
         report.add(("schedule", "window"), "this window never opens", "mend its cron")
+
+
+REQUESTS = 2
+"""Of one renewal: to obtain the token, and to verify it."""
+
+
+def limits(report: Report, facts: Schedule, said: Limits, plugin: Plugin, size: int) -> None:
+    """Whether all credentials have their turn before the first is to be renewed again."""
+    per_minute, every = said.requests_per_minute, _renewed_every(facts, plugin)
+    if per_minute is None or every is None:
+        return
+    requests, minute = size * REQUESTS, timedelta(minutes=1)
+    if requests * minute / per_minute <= every:
+        return
+    least = -(-requests * minute // every)
+    text = (
+        f"{size} credentials with {REQUESTS} requests each take"
+        f" {display(requests * minute / per_minute)} at {per_minute} a minute, and each is renewed"
+        f" every {display(every)}"
+    )
+    report.add(("limits", "requests_per_minute"), text, f"allow at least {least} a minute")
+
+
+def _renewed_every(facts: Schedule, plugin: Plugin) -> timedelta | None:
+    """The shortest time between two renewals of an access token, None where nobody tells."""
+    said = facts.token(ACCESS_TOKEN)
+    lifespan = said.lifespan or plugin.lifespans.get(ACCESS_TOKEN)
+    if said.cron:
+        return timedelta(days=1) / max(cron.busiest_day(said.cron), 1)
+    return max(lifespan / 2, policy.FLOOR) if lifespan else None
 
 
 def _never_fits(lifespan: timedelta, staleness: timedelta) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from rotator import cron
 from rotator.durations import Duration
 from rotator.providers.base import Settings
 from rotator.references import Place, SeedRef
-from rotator.schedule import Schedule, TokenSchedule, Window
+from rotator.schedule import Limits, Schedule, TokenSchedule, Window
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SHORTEST_WINDOW = timedelta(minutes=15)
@@ -141,6 +141,20 @@ class ScheduleModel(Settings):
             window=window,
             tokens=tokens,
         )
+
+
+class LimitsModel(Settings):
+    """The table `[limits]`."""
+
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="So many requests to the provider in any minute; unset: any number."
+    )
+    at_once: int | None = Field(
+        None, ge=1, description="So many requests to the provider at the same time; unset: any."
+    )
+
+    def facts(self) -> Limits:
+        return Limits(requests_per_minute=self.requests_per_minute, at_once=self.at_once)
 
 
 class SecretSettings(Settings):

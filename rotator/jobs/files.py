@@ -13,7 +13,14 @@ from rotator.errors import Mistake
 from rotator.jobs import checks
 from rotator.jobs.build import Common, Draft, credential, digest
 from rotator.jobs.environment import Environment, refuse_literals
-from rotator.jobs.fields import NAME, CredentialModel, ScheduleModel, SecretSettings, secret_name
+from rotator.jobs.fields import (
+    NAME,
+    CredentialModel,
+    LimitsModel,
+    ScheduleModel,
+    SecretSettings,
+    secret_name,
+)
 from rotator.jobs.job import Credential, Job, JobBook
 from rotator.jobs.report import Report
 from rotator.jobs.toml_lines import Document, Flaw, Place, read
@@ -23,7 +30,7 @@ from rotator.settings import Settings
 
 __all__ = ["Credential", "Job", "JobBook", "load"]
 
-_COMMON = ("provider", "schedule", "secret", "credentials")
+_COMMON = ("provider", "schedule", "limits", "secret", "credentials")
 _PER_CREDENTIAL = ("name", "seeds")
 
 _KINDS = ("name", "keyring_name")
@@ -112,15 +119,19 @@ class _File:
 
     def _made(self, tree: dict[str, Any], plugin: Plugin | None, off: str) -> Job | None:
         schedule = self._valid(ScheduleModel, tree.get("schedule", {}), ("schedule",))
+        limits = self._valid(LimitsModel, tree.get("limits", {}), ("limits",))
         secret = self._valid(SecretSettings, tree.get("secret", {}), ("secret",))
         rest = {key: value for key, value in tree.items() if key not in _COMMON}
         own = self._valid(plugin.job, rest, (), _COMMON) if plugin else None
         drafts = list(self._drafts(tree.get("credentials"), plugin, secret))
         if plugin and schedule:
             checks.schedule(self.report, schedule.facts(), plugin)
-        if self.report.mistakes or not (plugin and schedule and secret):
+            if limits:
+                facts = schedule.facts(), limits.facts()
+                checks.limits(self.report, *facts, plugin, len(drafts))
+        if self.report.mistakes or not (plugin and schedule and limits and secret):
             return None
-        common = Common(self._path.stem, plugin, schedule.facts(), secret, own)
+        common = Common(self._path.stem, plugin, schedule.facts(), limits.facts(), secret, own)
         built = () if off else tuple(self._built(common, drafts))
         return Job(
             name=common.job,

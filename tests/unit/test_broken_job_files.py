@@ -23,6 +23,7 @@ from tests.unit.acme import (
 )
 
 SEED = "credentials[0].seeds.password"
+MANY = "".join(TABLE.replace('"etl"', f'"c{number}"') for number in range(40))
 
 
 class Case(NamedTuple):
@@ -150,6 +151,23 @@ BROKEN = {
     "a refresh token too short": Case(
         SURVIVE, 'refresh_token.lifespan = "15m"', 5, "schedule.refresh_token.lifespan", "dead",
         "longer"
+    ),
+    "no turns at all": Case(
+        SURVIVE, SURVIVE + "\n[limits]\nat_once = 0", 7, "limits.at_once", "greater than", "at the"
+    ),
+    "too few turns": Case(
+        SURVIVE,
+        'access_token.lifespan = "1h"\nconsumer_max_staleness = "5m"\n[limits]\n'
+        f"requests_per_minute = 1\n{MANY}",
+        8, "limits.requests_per_minute",
+        "41 credentials with 2 requests each take 1h22m at 1 a minute, and each is renewed every "
+        "30m", "Allow at least 3 a minute",
+    ),
+    "too few turns for a cron": Case(
+        SURVIVE,
+        f'access_token.cron = "*/20 * * * *"\n[limits]\nrequests_per_minute = 4\n{MANY}',
+        7, "limits.requests_per_minute", "take 20m30s at 4 a minute, and each is renewed every 20m",
+        "Allow at least 5",
     ),
     "a cron with a gap": Case(
         SURVIVE, 'access_token.cron = "0 0 * * mon,tue"', 5, "schedule.access_token.cron",

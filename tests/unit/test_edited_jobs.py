@@ -20,6 +20,7 @@ from rotator.clock import Clock
 from rotator.environment import load_settings
 from rotator.jobs.fields import (
     CredentialModel,
+    LimitsModel,
     ScheduleModel,
     SecretSettings,
     SeedModel,
@@ -198,6 +199,8 @@ COMMON: dict[Path_, Any] = {  # in every job file
     ("schedule", "access_token", "cron"): "0 */12 * * *",
     ("schedule", "refresh_token", "lifespan"): "50d",
     ("schedule", "refresh_token", "cron"): "0 0 * * mon",
+    ("limits", "requests_per_minute"): 60,
+    ("limits", "at_once"): 4,
     ("secret", "name"): "{prefix}/token/{credential}/{job}",
     ("secret", "keyring_name"): "{prefix}/keyring/{credential}/{job}",
     ("secret", "adopt"): True,
@@ -350,7 +353,12 @@ def test_the_table_has_every_provider_and_every_setting_of_it() -> None:
 
 
 def test_the_table_has_every_field_that_all_job_files_have() -> None:
-    fields = flattened(ScheduleModel, "schedule") | flattened(SecretSettings, "secret")
+    tables: dict[str, type[BaseModel]] = {
+        "schedule": ScheduleModel,
+        "limits": LimitsModel,
+        "secret": SecretSettings,
+    }
+    fields = {path for name, model in tables.items() for path in flattened(model, name)}
     assert set(COMMON) == fields | {("credentials", "name")}
     assert set(COMMON["schedule", "window"]) == set(WindowModel.model_fields)
     assert {id_.rpartition(" ")[2] for id_ in MOVED} == set(SeedModel.model_fields)
