@@ -7,6 +7,9 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 SECONDS ?= 60
+KILLS ?= 1000
+SEED ?= 1
+MINUTES ?= 0
 # More than cores: many tests wait for real processes and a fast clock.
 WORKERS ?= 4
 TESTS ?= tests
@@ -75,6 +78,10 @@ deploy: ## judge deploy/: Dockerfile, Compose, systemd, Kubernetes, IAM
 .PHONY: bench
 bench: $(STAMP)-test ## measure
 	$(PY) -m tests.bench $(ARGS)
+
+.PHONY: soak
+soak: $(STAMP)-test ## kill workers and look for lost chains; KILLS=1000 SEED=1 MINUTES=0
+	$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 .PHONY: lock
 lock: $(STAMP)-python ## pin requirements/*.txt anew from pyproject.toml; ARGS=--upgrade
