@@ -17,9 +17,7 @@ def explained(tools: Tools, credential: Credential) -> dict[str, Any]:
     """All of it, as JSON has it."""
     record = tools.ledger.look(credential.qualified)
     if record is None:
-        raise LedgerError(
-            f"no worker has met {credential.qualified} yet", remedy="start it, or SIGHUP it"
-        )
+        raise LedgerError(f"{credential.qualified} was forgotten meanwhile", remedy="ask again")
     versions = {shelf: tools.store.get(spec) for shelf, spec in credential.secrets.items()}
     sight = look(tools, credential, record, versions, tools.clock.now())
     step = next_step(sight.seen)

@@ -1,19 +1,23 @@
 """`rotator explain`: what one look sees, and what follows from it. No lease, nothing changed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rotator.cli import options
 
 if TYPE_CHECKING:
+    from rotator.cli.opening import House
     from rotator.ledger.base import Ledger
+    from rotator.rotation.tools import Tools
 
 
 def explain(name: options.Name, as_json: options.Json = False) -> None:
     """Show what is seen of one credential, the line of the plan that fits, and the next look.
 
     Tokens appear as the beginnings of their fingerprints. Reads the ledger, both secrets and the
-    seeds; asks no provider, takes no lease, changes nothing.
+    seeds; asks no provider, takes no lease, changes nothing. Where no worker has met the credential
+    yet, it shows what the first look would find.
     """
     from rotator.cli import out
     from rotator.cli.explained import explained
@@ -22,16 +26,29 @@ def explain(name: options.Name, as_json: options.Json = False) -> None:
 
     house = House.open()
     credential = house.one(name)
-    with house.ledger() as ledger, house.tools(ledger) as tools:
+    met = any(row.credential == credential.qualified for row in house.rows())
+    with _looking(house, met=met) as tools:
         try:
-            found = explained(tools, credential)
+            found = {**explained(tools, credential), "met": met}
         except StoreError:
-            _show_from_ledger(ledger, credential.qualified)
+            if met and not as_json:
+                _show_from_ledger(tools.ledger, credential.qualified)
             raise
     if as_json:
         out.say_json(found)
     else:
         _show(found)
+
+
+@contextmanager
+def _looking(house: "House", *, met: bool) -> "Iterator[Tools]":
+    """With the ledger that is there, or with one as it would be."""
+    with ExitStack() as opened:
+        if met:
+            ledger = opened.enter_context(house.ledger())
+            yield opened.enter_context(house.tools(ledger))
+        else:
+            yield opened.enter_context(house.imagined())
 
 
 def _show_from_ledger(ledger: "Ledger", name: str) -> None:
@@ -61,6 +78,8 @@ def _show(found: Mapping[str, Any]) -> None:
     from rotator.cli import out
 
     out.say(f"{found['credential']}: {found['state']}, {found['provider']} at {found['host']}")
+    if not found["met"]:
+        out.say("No worker has met it yet: this is what the first look would find.")
     for key, title in _TITLES.items():
         if rows := found[key]:
             out.say("", f"{title}:")
@@ -77,7 +96,12 @@ def _show_next(found: Mapping[str, Any]) -> None:
     on = f" {following['subject']}" if following["subject"] else ""
     out.say("", f"The line that fits: {following['line']}")
     out.say(f"Next step: {following['step'].upper()}{on}, because {following['reason']}")
-    if following["until"]:
+    if not found["met"]:
+        name = found["credential"]
+        out.say(
+            f"It is due as soon as a worker starts: `rotator worker`, or `rotator rotate {name}`"
+        )
+    elif following["until"]:
         out.say(f"Next look: {out.both(following['until'], found['at'])}, or when asked")
     else:
         out.say(f"Next look: {out.both(following['due_at'], found['at'])}")

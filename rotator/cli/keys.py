@@ -30,6 +30,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "explain": {
         "credential": "job/credential",
         "at": "the instant of the look",
+        "met": "whether a worker has met it; if not, this is what the first look would find",
         "provider": "its name",
         "host": "where its requests go",
         "state": "as last stored",
@@ -53,7 +54,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "at": "when the step began",
         "run": "the id of the run",
         "seq": "the step's place in it, from 0",
-        "step": "mend, read, drop, keep, publish, settle or obtain",
+        "step": "mend, read, drop, keep, publish, settle or obtain; look or walk where that failed",
         "reason": "why, of a closed list",
         "outcome": "ok, tokens, or the class of the error",
         "text": "in words",

@@ -135,6 +135,27 @@ class House:
                 self.enrol(ledger)
             yield
 
+    @contextmanager
+    def imagined(self) -> "Iterator[Tools]":
+        """All that a rotation works with, on a ledger as a worker's first start would make it.
+
+        It lies in memory, its key in a folder that is gone afterwards: nothing is made here.
+        """
+        from tempfile import TemporaryDirectory
+
+        from rotator.ledger.sql import SqlLedger
+
+        ledger = SqlLedger.in_memory()
+        try:
+            self.enrol(ledger)
+            with TemporaryDirectory(prefix="rotator-explain-") as folder:
+                key = {"key_file": Path(folder) / "key"}
+                settings = self.settings.model_copy(update=key)
+                with assembly.open_tools(settings, self.environ, ledger=ledger) as tools:
+                    yield tools
+        finally:
+            ledger.close()
+
     # What reaches further.
 
     def tools(self, ledger: "SqlLedger | None" = None) -> "AbstractContextManager[Tools]":

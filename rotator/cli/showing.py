@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rotator.cli.opening import House
-    from rotator.ledger.base import Ledger, Line
+    from rotator.ledger.base import Line
     from rotator.rotation.standing import Standing
 
 _MOST_LINES = 100_000
@@ -166,31 +166,50 @@ def history(
     ] = 50,
     as_json: options.Json = False,
 ) -> None:
-    """Show what was done, the newest last: every step of every run."""
+    """Show what was done, the newest last: every step of every run, those that failed too."""
     from rotator.cli import out
     from rotator.cli.opening import House
 
     house = House.open()
-    with house.ledger() as ledger:
-        lines = _lines(house, ledger, names, run, limit)
+    lines = _lines(house, names, run, limit)
     if run and not lines:
         raise BadUsage(f"there is no run {run}", remedy="see `rotator history`")
     if as_json:
         out.say_json([_step(line) for line in lines])
-        return
-    heads = ("AT", "CREDENTIAL", "RUN", "STEP", "WHY", "OUTCOME", "TOOK", "WHAT", "CAUSE")
-    out.table(heads, [_shown(line) for line in lines])
+    elif lines:
+        heads = ("AT", "CREDENTIAL", "RUN", "STEP", "WHY", "OUTCOME", "TOOK", "WHAT", "CAUSE")
+        out.table(heads, [_shown(line) for line in lines])
+    else:
+        out.say(_nothing_yet(house, names))
 
 
-def _lines(
-    house: "House", ledger: "Ledger", names: "Sequence[str] | None", run: str, limit: int
-) -> "list[Line]":
+def _nothing_yet(house: "House", names: "Sequence[str] | None") -> str:
+    """When there will be something."""
+    from rotator.cli import out
     from rotator.cli.names import matching
 
-    known = house.book.credentials.keys() | {row.credential for row in ledger.rows()}
+    rows = {row.credential: row for row in house.rows()}
+    chosen = matching(names, rows, house.book) if names and rows else rows
+    due = min((at for name in chosen if (at := rows[name].due_at)), default=None)
+    if due is None:
+        return "nothing yet: no worker has met a credential (start one: `rotator worker`)"
+    when = out.both(due, house.clock.now())
+    alive = house.worker_is_alive()
+    return f"nothing yet; the first rotation is due at {when}" + (
+        "" if alive else ", once a worker runs: `rotator worker`"
+    )
+
+
+def _lines(house: "House", names: "Sequence[str] | None", run: str, limit: int) -> "list[Line]":
+    from rotator.cli.names import matching
+
+    known = house.book.credentials.keys() | {row.credential for row in house.rows()}
     chosen = matching(names, known, house.book) if names else [""]
+    if not house.ledger_path.exists():
+        return []
     most = _MOST_LINES if run else limit
-    found = [line for name in chosen for line in ledger.history(name, limit=most)]
+    with house.ledger() as ledger:
+        found = [line for name in chosen for line in ledger.history(name, limit=most)]
     return _newest_last((line for line in found if line.stepped.run.startswith(run)), limit)
 
 

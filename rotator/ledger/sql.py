@@ -63,7 +63,7 @@ class SqlLedger:
 
     @classmethod
     def in_memory(cls, *, max_lease: timedelta = MAX_LEASE) -> Self:
-        """For tests: gone when it is closed."""
+        """For tests, and to see what a first look would find: gone when it is closed."""
         return cls(connect.in_memory(), max_lease=max_lease)
 
     def close(self) -> None:

@@ -289,13 +289,21 @@ def test_explain_names_the_wanted_token_and_what_would_be_presented(here: Town) 
     assert want["presents"][0]["from"] == "keyring"
 
 
-def test_explain_needs_a_ledger(here: Town) -> None:
+def test_explain_before_any_worker_shows_what_its_first_look_would_find(here: Town) -> None:
     said = here.run("explain", "oauth")
-    assert said.code == Exit.FAILED
-    assert "there is no ledger yet" in said.err
+    assert said.code == 0, said.err
+    assert "No worker has met it yet: this is what the first look would find." in said.out
+    assert "Next step: OBTAIN access_token, because there is no token" in said.out
+    assert "`rotator rotate oauth/reports`" in said.out
+    assert not (here.home / "state").exists()
+    assert not (here.home / "keys").exists()
     here.run("rotate", "oauth")
     here.job("late", (here.jobs / "oauth.toml").read_text())
-    assert "no worker has met late/reports yet" in here.run("explain", "late").err
+    assert here.run("explain", "late", "--json").json["met"] is False
+    documented("explain", here.run("explain", "oauth", "--json").json)
+    here.aws.faults.go_dark()
+    said = here.run("explain", "late")
+    assert (said.code, said.out) == (Exit.FAILED, "")
 
 
 def test_what_explain_calls_a_line_stands_in_the_plan() -> None:
@@ -313,6 +321,23 @@ def test_history_tells_every_step_the_newest_last(here: Town) -> None:
     text = here.run("history", "--limit", "2").out.splitlines()
     assert len(text) == 3
     assert "publish" in text[-1]
+
+
+def test_an_empty_history_says_when_there_will_be_something(here: Town) -> None:
+    assert "no worker has met a credential" in here.run("history").out
+    assert here.run("history", "--json").json == []
+    here.run("rotate", "oauth", "--no-wait")
+    said = here.run("history", "oauth")
+    assert said.out.startswith("nothing yet; the first rotation is due at 20")
+    assert said.out.endswith(", once a worker runs: `rotator worker`\n")
+
+
+def test_history_tells_what_was_tried_while_aws_could_not_be_reached(here: Town) -> None:
+    here.aws.faults.go_dark()
+    here.run("rotate", "oauth")
+    (step,) = here.run("history", "--json").json
+    assert (step["step"], step["outcome"]) == ("look", "StoreUnavailable")
+    assert "no answer to secretsmanager" in step["text"]
 
 
 def test_one_run_is_found_by_what_its_id_begins_with(here: Town) -> None:
