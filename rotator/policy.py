@@ -51,7 +51,7 @@ class Terms:
     cron_at: datetime | None = None
     """When the job's own cron says, in place of a share of the lifespan."""
     windows: Sequence[tuple[datetime, datetime]] | None = None
-    """When a renewal may begin, in order; None: at any time."""
+    """When a renewal should begin, in order, if it can; None: at any time."""
 
 
 class Renewal(NamedTuple):
@@ -69,6 +69,8 @@ def renewal(issued_at: datetime, expires_at: datetime, terms: Terms, key: str) -
     A share of the lifespan less a spread, early enough for `survive`, but never under FLOOR after
     issue (a secret takes no more versions) and, from a lifespan of FLOOR up, never after expiry.
     Where staleness does not fit, the earliest instant that the floor allows overlaps longest.
+    A window moves the renewal, but costs nobody a token: where none opens while `survive` is still
+    kept, the token is renewed outside of it, as if there were none.
     """
     lifespan = expires_at - issued_at
     earliest = issued_at + max(lifespan / 4, FLOOR)
@@ -79,7 +81,8 @@ def renewal(issued_at: datetime, expires_at: datetime, terms: Terms, key: str) -
     )
     at = max(earliest, wish)
     if earliest <= latest:
-        at = _into_windows(min(at, latest), earliest, latest, terms.windows)
+        safe = max(earliest, latest - terms.survive)
+        at = _into_windows(min(at, latest), earliest, safe, terms.windows)
     return Renewal(at, _gave_way(at, expires_at, terms), max(latest - at, timedelta(0)))
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The only hours in which to renew: from each firing of `cron` for `duration`."""
+    """The hours in which to renew where that costs no token: from each firing on for `duration`."""
 
     cron: str
     duration: timedelta

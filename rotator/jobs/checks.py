@@ -15,7 +15,7 @@ from rotator.model import ACCESS_TOKEN
 from rotator.providers.base import Plugin
 from rotator.references import Place as Where
 from rotator.references import SeedRef
-from rotator.schedule import Limits, Schedule
+from rotator.schedule import Limits, Schedule, Window
 from rotator.settings import Settings
 
 
@@ -109,10 +109,29 @@ def schedule(report: Report, facts: Schedule, plugin: Plugin) -> None:
         if said.cron:
             _cron(report, (*place, "cron"), said.cron, lifespan, staleness)
         if facts.window and lifespan:
-            gap = cron.largest_gap(facts.window.cron, facts.window.timezone)
-            _gap(report, ("schedule", "window"), gap, lifespan, staleness)
+            _window(report, facts.window, lifespan, staleness)
     if facts.window and cron.largest_gap(facts.window.cron, facts.window.timezone) is None:
         report.add(("schedule", "window"), "this window never opens", "mend its cron")
+
+
+def _window(report: Report, window: Window, lifespan: timedelta, staleness: timedelta) -> None:
+    """Whether a token that is renewed as the window shuts could wait for it to open again.
+
+    One that is renewed earlier may not: then a renewal falls outside, and no token dies of that.
+    """
+    gap = cron.largest_gap(window.cron, window.timezone)
+    room = lifespan - staleness - policy.SKEW
+    if gap is None or gap - window.duration <= room:
+        return
+    shut = gap - window.duration
+    text = (
+        f"this window is shut for {display(shut)} at a time, and a token that lives"
+        f" {display(lifespan)} has to be replaced within {display(room)} ({display(staleness)} for"
+        f" the slowest consumer, {display(policy.SKEW)} for clocks): next to no renewal would fall"
+        " into it"
+    )
+    remedy = f"have it shut for {display(room)} at most, or remove it"
+    report.add(("schedule", "window"), text, remedy)
 
 
 REQUESTS = 2
@@ -177,11 +196,8 @@ def _gap(
 ) -> None:
     if gap is None or gap + staleness <= lifespan:
         return
-    what = str(place[-1])
-    text = f"this {what} leaves a gap of {display(gap)}, the token lives {display(lifespan)}"
-    if what == "window":
-        text += ": it would be renewed outside of the window"
-    elif gap > lifespan:
+    text = f"this cron leaves a gap of {display(gap)}, the token lives {display(lifespan)}"
+    if gap > lifespan:
         text += f": dead for {display(gap - lifespan)}"
     else:
         text += f", and a consumer may hold it for {display(staleness)} more"

@@ -123,7 +123,11 @@ class ScheduleModel(Settings):
         timedelta(minutes=15), description="How long the slowest consumer keeps what it has read."
     )
     window: WindowModel | None = Field(
-        None, description="The only hours in which to renew, unless a token would expire."
+        None,
+        description="The hours in which to renew. No token dies of it: where the window does not"
+        " open while `survive` is still kept, the token is renewed outside of it, as if there were"
+        " none. A token of 24h with a window each night is renewed in it about every other time;"
+        " refused is only a window that stays shut for longer than the token can wait.",
     )
     access_token: TokenModel = Field(TokenModel(), description="What consumers read.")
     refresh_token: TokenModel = Field(TokenModel(), description="What the worker alone needs.")

@@ -201,8 +201,9 @@ BROKEN = {
         "greater than or equal", "at least 15m",
     ),
     "a window too rare": Case(
-        SURVIVE, 'window = { cron = "0 1 * * *", duration = "4h" }', 5, "schedule.window",
-        "leaves a gap of 24h, the token lives 24h: it would be renewed outside", "every 23h45m",
+        SURVIVE, 'window = { cron = "0 1 * * sat", duration = "4h" }', 5, "schedule.window",
+        "shut for 6d20h at a time, and a token that lives 24h has to be replaced within 23h44m",
+        "Have it shut for 23h44m at most",
     ),
     "a window that never opens": Case(
         SURVIVE, 'window = { cron = "0 0 30 2 *", duration = "4h" }', 5, "schedule.window", "never",

@@ -57,6 +57,13 @@ def test_every_job_file_that_we_ship_works_once_its_variable_is_set() -> None:
     assert all(job.credentials and not job.off for job in book.jobs)
 
 
+def test_what_the_shipped_job_files_propose_in_comments_is_sound(tmp_path: Path) -> None:
+    text = (JOBS / "alation.toml").read_text()
+    assert "\n# window = " in text
+    (tmp_path / "alation.toml").write_text(text.replace("\n# window = ", "\nwindow = "))
+    assert load(tmp_path, SETTINGS, ON).mistakes == ()
+
+
 @pytest.mark.parametrize("name", plugins())
 def test_every_example_of_a_provider_is_sound(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.toml").write_text(plugins()[name].example)

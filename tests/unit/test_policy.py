@@ -80,8 +80,11 @@ def latest(lifespan: timedelta, terms: Terms) -> datetime:
 
 
 def usable(lifespan: timedelta, terms: Terms) -> list[Window]:
-    """What of the windows lies where the token may be renewed."""
+    """What of the windows lies where the token may be renewed and survives what it should."""
     first, last = earliest(lifespan), latest(lifespan, terms)
+    if first > last:
+        return []
+    last = max(first, last - terms.survive)
     cut = [(max(opens, first), min(closes, last)) for opens, closes in terms.windows or ()]
     return [(opens, closes) for opens, closes in cut if opens <= closes]
 
@@ -149,7 +152,7 @@ def test_no_rule_gives_way_that_could_be_kept(token: tuple[timedelta, Terms]) ->
     first, last = earliest(lifespan), latest(lifespan, terms)
     assert (gave_way in (GaveWay.EXPIRY, GaveWay.STALENESS)) is (first > last)
     assert fits(lifespan, terms.staleness) is (first <= last)
-    if first <= last and terms.windows is None:
+    if first <= last:
         assert (gave_way is GaveWay.SURVIVE) is (first + terms.survive > last)
 
 
@@ -199,6 +202,19 @@ def test_of_several_windows_the_last_before_is_taken_and_else_the_next(
     at, gave, _ = renewed(DAY, replace(terms, windows=windows))
     assert at == (renewed(DAY, terms).at if hour is None else NOW + hour * HOUR)
     assert gave is gave_way
+
+
+def test_a_window_costs_no_outage_that_was_to_be_survived() -> None:
+    """A token of a day, a window each night: in it and outside of it by turns."""
+    terms = Terms(survive=8 * HOUR)
+    nights = [(NOW + (day * 24 + 1) * HOUR, NOW + (day * 24 + 5) * HOUR) for day in range(-1, 12)]
+    at, found = NOW + 3 * HOUR, []
+    for _ in range(10):
+        at, gave_way, survives = renewal(at, at + DAY, replace(terms, windows=nights), KEY)
+        assert survives >= 8 * HOUR
+        found.append(gave_way)
+    assert set(found) == {GaveWay.NOTHING, GaveWay.WINDOW}
+    assert found.count(GaveWay.NOTHING) >= 4
 
 
 @given(tokens(), st.text(max_size=20))
