@@ -75,6 +75,11 @@ docs-check: $(STAMP)-run ## fail if `make docs` would change anything
 deploy: ## judge deploy/: Dockerfile, Compose, systemd, Kubernetes, IAM
 	.ci/deploy
 
+.PHONY: readers
+readers: $(STAMP)-test ## run every recipe for reading a token, with the readers' own tools
+	.ci/tools readers
+	$(PY) -m pytest -n $(WORKERS) tests/readers $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP)-test ## measure
 	$(PY) -m tests.bench $(ARGS)
