@@ -24,7 +24,7 @@ DRIVER = Path(__file__).parent / "driver.py"
 CONSUMER = "AKIACONSUMER"
 FOUND = {f"{each.page}: {each.heading}": each for each in recipes()}
 PROMISED = {
-    "README.md": {"AWS CLI", "boto3", "curl"},
+    "README.md": {"AWS CLI", "boto3", "curl", "rotator.client"},
     "deploy/consumers/README.md": {
         "allie-sdk",
         "aws-secretsmanager-caching",
