@@ -24,6 +24,8 @@ _SERVICE_LINK = re.compile(
     r"ROTATOR_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
 
+_NO_KEY_FILE = Path("/etc/rotator/rotator.key")
+"""Where a key file would be looked for if KMS did not hold the key, and no home says where."""
 _UNREADABLE = (
     "no such folder, or a file in it that cannot be read; it holds plain files of UTF-8 text"
 )
@@ -37,6 +39,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     said = _Given({name: value for name, value in given.items() if _is_known(name)})()
     try:
         values |= _mounted(said.get("settings_dir"), environ.get("CREDENTIALS_DIRECTORY")) | said
+        if values.get("seal_kms_key"):
+            values.setdefault("key_file", _NO_KEY_FILE)
         settings = Settings(**values)
     except ValidationError as error:
         wrong += _told(error)

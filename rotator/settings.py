@@ -22,6 +22,8 @@ from rotator.durations import Duration
 from rotator.model import Secret
 
 PREFIX = "ROTATOR_"
+KMS_KEY = r"alias/[\w/-]+|arn:aws[\w-]*:kms:[\w:/-]+|mrk-[0-9a-f]{32}|[0-9a-f-]{36}"
+"""How AWS's callers name a key."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -86,6 +88,13 @@ class Settings(BaseSettings):
     key_file: Folder = Field(
         description="The key that seals answers, 0600, outside of the state folder. Unset:"
         " systemd's $CREDENTIALS_DIRECTORY/rotator.key, else ~/.config/rotator/seal.key."
+    )
+    seal_kms_key: str = Field(
+        "",
+        max_length=2048,
+        pattern=rf"^({KMS_KEY})?$",
+        description="The KMS key that holds the ledger's sealing keys, in place of the key file:"
+        " alias/…, an id or an ARN.",
     )
     secret_prefix: str = Field(
         "rotator",

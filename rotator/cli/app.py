@@ -18,6 +18,7 @@ from rotator.cli import (
     checking,
     explaining,
     living,
+    rekeying,
     rotating,
     seeding,
     showing,
@@ -141,6 +142,7 @@ _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (_ACT, changing.forget),
     (_KEEP, living.worker),
     (_KEEP, living.migrate),
+    (_KEEP, rekeying.rekey),
     (_BEGIN, changing.init),
     (_BEGIN, living.demo),
 )

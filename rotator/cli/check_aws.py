@@ -9,6 +9,7 @@ from rotator.errors import StoreError
 from rotator.jobs.job import Credential
 from rotator.references import Place
 from rotator.store.base import SecretSpec
+from rotator.store.kms import PURPOSE
 from rotator.store.secrets_manager import SecretsManagerStore
 
 _ACTIONS = (
@@ -66,6 +67,8 @@ def policy(house: House) -> dict[str, Any]:
         statements.append(_statement("ReadSeeds", ("GetSecretValue",), region, seeds))
     if keys := sorted({spec.kms_key_id for c in credentials for spec in c.secrets.values()} - {""}):
         statements.append(_of_kms(region, keys))
+    if house.settings.seal_kms_key:
+        statements.append(_of_sealing(house.settings.seal_kms_key))
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -104,4 +107,14 @@ def _of_kms(region: str, keys: Sequence[str]) -> dict[str, Any]:
         "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
         "Resource": sorted(set(arns)),
         "Condition": {"StringLike": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}},
+    }
+
+
+def _of_sealing(key: str) -> dict[str, Any]:
+    return {
+        "Sid": "SealWithAKeyOfYourOwn",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": key if key.startswith("arn:") else "*",
+        "Condition": {"StringEquals": {"kms:EncryptionContext:purpose": PURPOSE}},
     }

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rotator.cli.checking import ERROR, NOTE, OK, WARNING, Finding
 from rotator.cli.opening import House
-from rotator.errors import SealError, SeedMissing
+from rotator.errors import SeedMissing
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Row
 from rotator.ledger.lockfile import filesystem, is_ephemeral
-from rotator.ledger.sealing import read_key
 from rotator.model import REFRESH_TOKEN, Shelf
 from rotator.providers.registry import plugins
 from rotator.references import Place, SeedRef
@@ -32,24 +31,14 @@ def files(house: House) -> Iterator[Finding]:
 
 
 def state(house: House) -> Iterator[Finding]:
-    """Where the ledger lies, and its key."""
-    folder, key = house.settings.state_dir, house.settings.key_file
+    """Where the ledger lies."""
+    folder = house.settings.state_dir
     if is_ephemeral(folder):
         kind = filesystem(folder)
         text = f"lies on {kind}, which may not outlive the worker: chains may lose their tokens"
         yield Finding(WARNING, str(folder), "state folder", text)
     else:
         yield Finding(OK, str(folder), "state folder", "on a disk that stays")
-    if not key.exists():
-        level = ERROR if house.ledger_path.exists() else NOTE
-        yield Finding(level, str(key), "sealing key", "there is none; the first start makes one")
-        return
-    try:
-        read_key(key)
-    except SealError as error:
-        yield Finding(ERROR, str(key), "sealing key", str(error))
-    else:
-        yield Finding(OK, str(key), "sealing key", "readable by its owner alone")
 
 
 def limits(house: House, chosen: Iterable[Credential]) -> Iterator[Finding]:

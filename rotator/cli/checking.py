@@ -52,13 +52,14 @@ def check(
 
 
 def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> Iterator[Finding]:
-    from rotator.cli import check_aws, check_jobs, check_schedule
+    from rotator.cli import check_aws, check_jobs, check_key, check_schedule
 
     chosen = house.chosen(names) if names else list(house.book.credentials.values())
     rows = {row.credential: row for row in house.rows()}
     if not names:
         yield from check_jobs.files(house)
         yield from check_jobs.state(house)
+        yield from check_key.sealing_key(house, offline=offline)
     for credential in chosen:
         yield from check_schedule.schedule(credential, rows.get(credential.qualified), house.clock)
         yield from check_schedule.gaps(credential)
@@ -84,7 +85,8 @@ def _reached(house: "House", chosen: "Iterable[Credential]") -> Iterator[Finding
 def _report(house: "House", found: list[Finding], *, iam: bool, every: bool, as_json: bool) -> None:
     from rotator.cli import check_aws, out
 
-    aws_failed = any(each.what == "AWS" and each.level == ERROR for each in found)
+    of_aws = {"AWS", "sealing key"} if house.settings.seal_kms_key else {"AWS"}
+    aws_failed = any(each.what in of_aws and each.level == ERROR for each in found)
     if as_json:
         policy = check_aws.policy(house)
         out.say_json({"findings": [asdict(each) for each in found], "iam": policy})

@@ -116,6 +116,10 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "schema": "the ledger's, now",
         "copy": "the file from before, if there was anything to do",
     },
+    "rekey": {
+        "held_by": "who holds the sealing key now: file, or the ARN of a KMS key",
+        "before": "who held it before; empty: there was none",
+    },
     "init": {"provider": "its name", "file": "what was written"},
 }
 """`token --json` prints what consumers read, which is a contract of its own."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rotator.jobs.job import Job, JobBook
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
+    from rotator.ledger.unlocking import KeyHolder
     from rotator.rotation.tools import Tools
     from rotator.store.secrets_manager import SecretsManagerStore
 
@@ -60,6 +61,42 @@ def open_ledger(settings: Settings, *, create: bool = True) -> "Iterator[SqlLedg
 
 
 @contextmanager
+def open_key_holder(settings: Settings) -> "Iterator[KeyHolder]":
+    """Who is to hold the ledger's sealing keys, as the settings say."""
+    with _holder(settings.seal_kms_key, settings.key_file, settings) as holder:
+        yield holder
+
+
+@contextmanager
+def open_present_holder(
+    settings: Settings, ledger: "SqlLedger", key_file: Path | None = None
+) -> "Iterator[KeyHolder]":
+    """Who holds them now, as the ledger says; `key_file`: where another one than the settings'."""
+    from rotator.ledger.unlocking import held_by
+
+    now_by = held_by(ledger)
+    kms_key = now_by if now_by.startswith("arn:") else ""
+    with _holder(kms_key, key_file or settings.key_file, settings) as holder:
+        yield holder
+
+
+@contextmanager
+def _holder(kms_key: str, key_file: Path, settings: Settings) -> "Iterator[KeyHolder]":
+    from rotator.ledger.keyfile import KeyFile
+
+    if not kms_key:
+        yield KeyFile(key_file, settings.state_dir)
+        return
+    from rotator.store.kms import KmsKey
+
+    holder = KmsKey(kms_key)
+    try:
+        yield holder
+    finally:
+        holder.close()
+
+
+@contextmanager
 def open_store(settings: Settings) -> "Iterator[SecretsManagerStore]":
     """Secrets Manager, as AWS's own variables and files describe it."""
     from rotator.store.secrets_manager import SecretsManagerStore
@@ -87,10 +124,11 @@ def open_tools(
 ) -> "Iterator[Tools]":
     """All that a rotation works with, closed at the end, but for a `ledger` that was given.
 
-    Raises LedgerError, or SealError where the key file is not this ledger's.
+    Raises LedgerError, SealError where the key is not this ledger's, or StoreError where KMS does
+    not open it.
     """
     from rotator import __version__
-    from rotator.ledger.sealing import unlock
+    from rotator.ledger.unlocking import unlock
     from rotator.providers.http import Door
     from rotator.rotation.tools import Tools
     from rotator.store.seeds import Seeds
@@ -98,7 +136,8 @@ def open_tools(
     clock = clock_of(settings)
     with ExitStack() as opened:
         ledger = ledger or opened.enter_context(open_ledger(settings))
-        sealer, fingerprints = unlock(ledger, settings.key_file, settings.state_dir)
+        with open_key_holder(settings) as holder:
+            sealer, fingerprints = unlock(ledger, holder, clock.now())
         store = opened.enter_context(open_store(settings))
         door = Door(clock, settings.request_timeout)
         opened.callback(door.close)

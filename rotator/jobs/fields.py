@@ -16,6 +16,7 @@ from rotator.durations import Duration
 from rotator.providers.base import Settings
 from rotator.references import Place, SeedRef
 from rotator.schedule import Limits, Schedule, TokenSchedule, Window
+from rotator.settings import KMS_KEY
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SHORTEST_WINDOW = timedelta(minutes=15)
@@ -177,7 +178,7 @@ class SecretSettings(Settings):
     )
     kms_key_id: str = Field(
         "",
-        pattern=r"^(alias/[\w/-]+|arn:aws[\w-]*:kms:[\w:/-]+|mrk-[0-9a-f]{32}|[0-9a-f-]{36})?$",
+        pattern=rf"^({KMS_KEY})?$",
         description="The KMS key: alias/…, an id or an ARN. Unset: AWS's own for Secrets Manager.",
     )
     tags: Annotated[dict[str, str], AfterValidator(_tags)] = Field(

@@ -15,6 +15,7 @@ from rotator.ledger import (
     changes,
     codec,
     connect,
+    keys,
     leases,
     marks,
     meta,
@@ -25,6 +26,7 @@ from rotator.ledger import (
     upkeep,
 )
 from rotator.ledger.base import BackOff, Change, Lease, Line, Manual, Mark, Record, Row, Seal
+from rotator.ledger.keys import WrappedKey
 from rotator.ledger.pulse import Pulse
 from rotator.model import Reason, State
 
@@ -200,14 +202,16 @@ class SqlLedger:
         upkeep.prune(self._database, now)
 
     def keepsake(self, key: str) -> str | None:
-        """A value that is stored once in the ledger's life."""
+        """A single value that the ledger holds by this name."""
         with self._database.read() as connection:
             return meta.get(connection, key)
 
-    def keep_once(self, key: str, value: str) -> str:
-        """Store it unless there is one; what is stored now."""
+    def wrapped_keys(self) -> tuple[WrappedKey, ...]:
+        """The sealing keys, none in a new ledger."""
+        with self._database.read() as connection:
+            return keys.all_of(connection)
+
+    def replace_keys(self, current: str, wrapped: Sequence[WrappedKey]) -> bool:
+        """Put these in the place of all, unless another than `current` seals now ("": none)."""
         with self._database.write() as connection:
-            kept = meta.get(connection, key)
-            if kept is None:
-                meta.put(connection, key, value)
-            return value if kept is None else kept
+            return keys.replace(connection, current, wrapped)

@@ -249,3 +249,14 @@ alert = Table(
     _instant("at"),
     sqlite_strict=True,
 )
+
+# The key that seals is wrapped by its holder, all others under that key.
+seal_key = Table(
+    "seal_key",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("held_by", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    _instant("made_at"),
+    sqlite_strict=True,
+)

@@ -54,7 +54,7 @@ def _state(sight: Sight) -> State:
     seen, row = sight.seen, sight.record.row
     if row.paused_at is not None:
         return State.PAUSED
-    if seen.stuck:
+    if seen.stuck or _unreadable(sight):
         return State.NEEDS_A_PERSON
     if _dead(sight):
         return State.EXPIRED
@@ -64,6 +64,12 @@ def _state(sight: Sight) -> State:
     if seen.back_offs:
         return State.BACKING_OFF
     return State.DUE if seen.wants else State.FRESH
+
+
+def _unreadable(sight: Sight) -> list[BackOff]:
+    """What failed on a seal that does not open: only a person can bring its key back."""
+    waiting = active_back_offs(sight.record, sight.seen.now).values()
+    return [each for each in waiting if each.reason is Reason.SEAL_UNREADABLE]
 
 
 def _dead(sight: Sight) -> bool:
@@ -87,6 +93,9 @@ def _late(sight: Sight) -> bool:
 
 def _text(credential: Credential, sight: Sight, state: State) -> str:
     """One sentence for a person, empty where nothing is to be said."""
+    unreadable = _unreadable(sight)
+    if state is State.NEEDS_A_PERSON and unreadable and not sight.seen.stuck:
+        return unreadable[0].text
     if state is State.NEEDS_A_PERSON:
         return "; ".join([_remedy(credential, sight), *sight.holdings.missing])
     back_offs = active_back_offs(sight.record, sight.seen.now)

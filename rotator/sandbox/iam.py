@@ -1,11 +1,12 @@
-"""IAM policies judged for the Secrets Manager fake, as far as policies like ours go.
+"""IAM policies judged for the fakes of Secrets Manager and KMS, as far as policies like ours go.
 
     policies = {"worker": [json.loads(text)]}
     service.account.authorize = Guard(service, policies, {"alias/rotator": key_arn})
 
 A principal without policies may do everything. An explicit Deny wins, then any Allow, else it is
 denied. Whatever of the policy language is not known here raises, so that nothing is passed over.
-KMS is asked as Secrets Manager would ask it: through the caller, for keys of the account's own.
+Of Secrets Manager's calls KMS is asked as it would be asked there: through the caller, for keys of
+the account's own. A call to KMS itself comes with its encryption context.
 """
 
 import re
@@ -49,7 +50,7 @@ class Guard:
         if policies is None:
             return True
         asked: list[tuple[str, str, Context]] = [
-            (action, resource, {}),
+            (action, resource, _context(params)),
             *self._of_kms(action, resource, params),
         ]
         return all(self._allows(policies, *each) for each in asked)
@@ -127,6 +128,12 @@ def _holds(operator: str, given: Sequence[str], wanted: Sequence[str]) -> bool:
             return any(_like(pattern, value) for value in given for pattern in wanted)
         case _:
             raise ValueError(f"not judged here: {operator}")
+
+
+def _context(params: Mapping[str, Any]) -> Context:
+    """The condition keys that a call's own encryption context gives."""
+    given = params.get("EncryptionContext", {})
+    return {f"kms:EncryptionContext:{name}": text for name, text in given.items()}
 
 
 def _many(one_or_more: str | Sequence[str]) -> Sequence[str]:

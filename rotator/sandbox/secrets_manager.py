@@ -12,6 +12,7 @@ Not here: RotateSecret and its schedule, random passwords, replicas that can be 
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import ClassVar
 
 from rotator.sandbox import secrets_manager_reads as reads
 from rotator.sandbox import secrets_manager_rules as rules
@@ -46,6 +47,9 @@ OPERATIONS: Mapping[str, Callable[[Account, Params], Answer]] = {
 
 class SecretsManager:
     """One account in one Region. Thread-safe."""
+
+    target: ClassVar[str] = "secretsmanager"
+    signs_as: ClassVar[str] = "secretsmanager"
 
     def __init__(
         self,

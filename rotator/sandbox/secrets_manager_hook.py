@@ -1,6 +1,6 @@
-"""The fake behind real boto3 without a socket: serializer, signer, parser and retries all run.
+"""The fakes behind real boto3 without a socket: serializer, signer, parser and retries all run.
 
-    client = client_for(service, access_key_id="worker")
+    client = client_for(service, access_key_id="worker"), or kms_client_for(kms)
 
 or, for a client or session that somebody else made, `attach(client.meta.events, service)`.
 """
@@ -16,14 +16,15 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 
+from rotator.sandbox.kms import Kms
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_rules import NoAnswer
-from rotator.sandbox.secrets_manager_wire import respond
+from rotator.sandbox.secrets_manager_wire import AwsService, respond
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-_EVENT = "before-send.secrets-manager"
+_EVENTS = {"secretsmanager": "before-send.secrets-manager", "kms": "before-send.kms"}
 
 
 class _Events(Protocol):
@@ -37,8 +38,8 @@ class _Raw(io.BytesIO):
         yield self.read()
 
 
-def attach(events: _Events, service: SecretsManager) -> None:
-    """Every Secrets Manager call of that client or session goes to `service`."""
+def attach(events: _Events, service: AwsService) -> None:
+    """Every call of that client or session to a service of this kind goes to `service`."""
 
     def send(request: AWSPreparedRequest, **_: object) -> AWSResponse:
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
@@ -49,7 +50,7 @@ def attach(events: _Events, service: SecretsManager) -> None:
         answered = HTTPHeaders.from_dict(response.headers)
         return AWSResponse(request.url, response.status, answered, _Raw(response.body))
 
-    events.register(_EVENT, send)
+    events.register(_EVENTS[service.signs_as], send)
 
 
 def client_for(
@@ -60,8 +61,20 @@ def client_for(
     config: Config | None = None,
 ) -> "SecretsManagerClient":
     """A client with that access key, which is who `authorize` and the log say it is."""
-    client = _session().client(
-        "secretsmanager",
+    client: SecretsManagerClient = _client(service, access_key_id, region, config)
+    return client
+
+
+def kms_client_for(service: Kms, access_key_id: str = "SANDBOX") -> Any:
+    """Likewise, trying once."""
+    once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+    return _client(service, access_key_id, "eu-central-1", once)
+
+
+def _client(service: AwsService, access_key_id: str, region: str, config: Config | None) -> Any:
+    session: Any = _session()
+    client = session.client(
+        service.signs_as,
         region_name=region,
         aws_access_key_id=access_key_id,
         aws_secret_access_key="sandbox",  # noqa: S106 - signs for nobody

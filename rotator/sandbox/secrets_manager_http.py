@@ -1,9 +1,10 @@
-"""The fake over real HTTP on loopback, for other processes and for real sockets.
+"""The fakes over real HTTP on loopback, for other processes and for real sockets.
 
     with serve(SecretsManager(clock.now, clock.monotonic)) as server:
         boto3.client("secretsmanager", endpoint_url=server.url, …)
 
-A process finds it by AWS_ENDPOINT_URL_SECRETS_MANAGER. Beside AWS's own protocol it answers
+A process finds it by AWS_ENDPOINT_URL_SECRETS_MANAGER, or KMS by AWS_ENDPOINT_URL_KMS. Beside AWS's
+own protocol it answers
 
     POST /_sandbox/faults   {"lag_seconds": 30, "lose_replies": {"operation": "PutSecretValue"}}
     GET  /_sandbox/stats    calls by operation, versions made, the peak of writes in one second
@@ -19,15 +20,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from typing import Any
 
-from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_rules import NoAnswer
-from rotator.sandbox.secrets_manager_wire import respond
+from rotator.sandbox.secrets_manager_wire import AwsService, respond
 
 _MOST_BYTES = 1 << 20
 
 
 @contextmanager
-def serve(service: SecretsManager, port: int = 0) -> Iterator["SecretsManagerServer"]:
+def serve(service: AwsService, port: int = 0) -> Iterator["SecretsManagerServer"]:
     """Listens until the block ends; port 0 is any that is free."""
     server = SecretsManagerServer(service, port)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="secrets-manager")
@@ -45,7 +45,7 @@ class SecretsManagerServer(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(self, service: SecretsManager, port: int = 0) -> None:
+    def __init__(self, service: AwsService, port: int = 0) -> None:
         self.service = service
         self._open: set[socket] = set()
         super().__init__(("127.0.0.1", port), _Conversation)

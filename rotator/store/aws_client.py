@@ -1,7 +1,7 @@
 """One boto3 client for all threads: built when first needed, paced, quiet, and with our errors.
 
-Pacing sits where a request is about to go out, so that botocore's own retries are paced too and
-no write can forget to ask.
+Secrets Manager's writes are paced, where a request is about to go out, so that botocore's own
+retries are paced too and no write can forget to ask.
 
 botocore logs whole bodies at DEBUG: `hush` keeps its loggers at INFO, whatever the root logger
 is at. Never use `boto3.set_stream_logger` here, which undoes that.
@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import boto3
 from botocore import xform_name
@@ -21,9 +21,6 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rotator.errors import StoreError, StoreUnavailable
 from rotator.store.aws_errors import from_answer, without_answer
 from rotator.store.budget import WriteBudget
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 WRITES = (
     "CreateSecret",
@@ -42,20 +39,22 @@ _LOUD = ("botocore", "boto3", "urllib3", "s3transfer")
 
 
 class AwsClient:
-    """Secrets Manager, asked one thing at a time. Thread-safe."""
+    """One service of AWS, asked one thing at a time. Thread-safe."""
 
     def __init__(
         self,
-        budget: WriteBudget,
+        service: Literal["secretsmanager", "kms"],
         *,
         threads: int,
         timeout: timedelta,
-        client: "SecretsManagerClient | None" = None,
+        budget: WriteBudget | None = None,
+        client: Any = None,
     ) -> None:
-        """`timeout`: of one question with all its attempts.
+        """`timeout`: of one question with all its attempts. `budget`: of Secrets Manager's writes.
 
         `client`: one that is there already; else the usual chain of settings makes one.
         """
+        self._service = service
         self._budget = budget
         an_attempt = timeout.total_seconds() / _ATTEMPTS
         self._config = Config(
@@ -67,25 +66,26 @@ class AwsClient:
         )
         self._lock = threading.Lock()
         self._given = client is not None
-        self._client = client
+        self._client: Any = client
         if client is not None:
             self._pace(client)
 
     def ask(self, action: str, about: str, **params: Any) -> dict[str, Any]:
         """AWS's answer. Raises StoreUnavailable or StoreDenied; Refused where a caller may know."""
         problem: StoreError
+        wanted = f"{self._service}:{action}"  # as IAM calls it
         try:
             call = getattr(self._ready(), xform_name(action))
             answer: dict[str, Any] = call(**params)
         except ClientError as error:
-            problem = from_answer(action, about, error)
+            problem = from_answer(wanted, about, error)
         except NoCredentialsError as error:
-            problem = without_answer(action, about, error)
+            problem = without_answer(wanted, about, error)
             self.close()  # a client that was made without credentials never finds any
         except BotoCoreError as error:
-            problem = without_answer(action, about, error)
+            problem = without_answer(wanted, about, error)
         except Exception:  # noqa: BLE001 - a proxy's odd page breaks botocore in its own ways
-            problem = StoreUnavailable(f"an unreadable answer to {action} on {about}")
+            problem = StoreUnavailable(f"an unreadable answer to {wanted} on {about}")
         else:
             return answer
         params.clear()  # a traceback that shows locals shows no value here
@@ -100,25 +100,29 @@ class AwsClient:
         if client is not None:
             client.close()
 
-    def _ready(self) -> "SecretsManagerClient":
+    def _ready(self) -> Any:
         with self._lock:
             if self._client is None:
                 # AWS's other SDKs, ECS and Lambda say AWS_REGION; boto3 alone does not read it.
                 region = os.environ.get("AWS_REGION") or None
-                session = boto3.session.Session(region_name=region)
-                self._client = session.client("secretsmanager", config=self._config)
+                session: Any = boto3.session.Session(region_name=region)
+                self._client = session.client(self._service, config=self._config)
                 self._pace(self._client)
             return self._client
 
-    def _pace(self, client: "SecretsManagerClient") -> None:
+    def _pace(self, client: Any) -> None:
+        hush()
+        budget = self._budget
+        if budget is None:
+            return
+
         def pace(**_: object) -> None:
-            self._budget.spend()
+            budget.spend()
 
         for write in WRITES:
             client.meta.events.register_first(
                 f"before-send.secrets-manager.{write}", pace, unique_id=f"{_HOOK}-{write}"
             )
-        hush()
 
 
 def hush() -> None:

@@ -65,10 +65,9 @@ _GIVE_CREDENTIALS = (
     "give the worker AWS credentials: a role (IRSA, ECS task role, instance profile), "
     "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
-_REACH = "check the network, the proxy, and AWS_ENDPOINT_URL_SECRETS_MANAGER where it is set"
 _RENEW_CREDENTIALS = "renew the AWS credentials that the worker runs with, or give it a role"
 _USE_KEY = (
-    "allow kms:GenerateDataKey and kms:Decrypt on the secret's key to the worker's role, as in "
+    "allow kms:GenerateDataKey and kms:Decrypt on that key to the worker's role, as in "
     "deploy/iam/worker.json, and see that the key is enabled and its own policy allows it"
 )
 _WHY_DENIED = re.compile(
@@ -86,12 +85,12 @@ class Refused(StoreDenied):
 
 
 def from_answer(action: str, about: str, error: ClientError) -> StoreError:
-    """`action` as IAM calls it, without the service; `about`: the secret's name."""
+    """`action` as IAM calls it, with its service; `about`: the secret's name, or the key's."""
     answer: dict[str, Any] = dict(error.response)
     told = answer.get("Error", {})
     code = str(told.get("Code", "")).rpartition("#")[2]
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    wanted = f"secretsmanager:{action} on {about}"
+    wanted = f"{action} on {about}"
     if code in _THROTTLED or status == 429:
         return StoreUnavailable(f"AWS throttles {wanted}")
     if code in _BROKEN or status >= 500:
@@ -102,14 +101,13 @@ def from_answer(action: str, about: str, error: ClientError) -> StoreError:
 
 
 def _refusal(action: str, about: str, code: str, message: str) -> StoreError:
-    wanted = f"secretsmanager:{action} on {about}"
+    wanted = f"{action} on {about}"
     if code in _BAD_KEY or code.startswith("KMS") or (code in _DENIED and "KMS" in message):
         return StoreDenied(f"the KMS key refuses {wanted} ({code})", remedy=_USE_KEY)
     if code in _DENIED:
         return StoreDenied(
             f"AWS denies {wanted}{_why(message)}",
-            remedy=f"allow secretsmanager:{action} to the worker's role, as in "
-            "deploy/iam/worker.json",
+            remedy=f"allow {action} to the worker's role, as in deploy/iam/worker.json",
         )
     if code in _BAD_CREDENTIALS:
         return StoreDenied(
@@ -138,9 +136,14 @@ def _why(message: str) -> str:
     return f": {found[0]}{' it' if found['none'] else ''}" if found else ""
 
 
+def _reach(action: str) -> str:
+    service = "KMS" if action.startswith("kms:") else "SECRETS_MANAGER"
+    return f"check the network, the proxy, and AWS_ENDPOINT_URL_{service} where it is set"
+
+
 def without_answer(action: str, about: str, error: BotoCoreError) -> StoreError:
     """What happened on this side of the wire, or on it."""
-    kind, wanted = type(error).__name__, f"secretsmanager:{action} on {about}"
+    kind, wanted = type(error).__name__, f"{action} on {about}"
     match error:
         case botocore_errors.NoCredentialsError():
             return StoreDenied("there are no AWS credentials", remedy=_GIVE_CREDENTIALS)
@@ -173,7 +176,7 @@ def without_answer(action: str, about: str, error: BotoCoreError) -> StoreError:
             | botocore_errors.IncompleteReadError()
             | botocore_errors.ChecksumError()
         ):
-            return StoreUnavailable(f"no answer to {wanted} ({kind})", remedy=_REACH)
+            return StoreUnavailable(f"no answer to {wanted} ({kind})", remedy=_reach(action))
         case _:
             return StoreDenied(
                 f"{wanted} cannot be asked ({kind})", remedy="check AWS_* and the job file"

@@ -25,7 +25,7 @@ class Remover:
         """`prefix`: the environment's, which our secrets are tagged with."""
         self._prefix = prefix
         budget = WriteBudget(1.0, clock.monotonic)
-        self._aws = AwsClient(budget, threads=1, timeout=timeout)
+        self._aws = AwsClient("secretsmanager", threads=1, timeout=timeout, budget=budget)
 
     def close(self) -> None:
         self._aws.close()

@@ -66,7 +66,13 @@ class SecretsManagerStore:
         """
         self._prefix = prefix
         self._budget = WriteBudget(writes_per_second, clock.monotonic)
-        self._aws = AwsClient(self._budget, threads=threads, timeout=put_timeout, client=client)
+        self._aws = AwsClient(
+            "secretsmanager",
+            threads=threads,
+            timeout=put_timeout,
+            budget=self._budget,
+            client=client,
+        )
         self._notes = Notes()
         self._proofs = Proofs(clock, prefix)
         self._reader = Reader(self._aws, self._notes, prefix)

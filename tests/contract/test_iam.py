@@ -15,9 +15,11 @@ from botocore.exceptions import ClientError
 from rotator.clock import Clock, new_id
 from rotator.errors import StoreDenied
 from rotator.sandbox.iam import Guard, Policy, grounds_of
+from rotator.sandbox.kms import Key, Kms
 from rotator.sandbox.secrets_manager import SecretsManager
-from rotator.sandbox.secrets_manager_hook import client_for
+from rotator.sandbox.secrets_manager_hook import client_for, kms_client_for
 from rotator.store.base import SecretSpec
+from rotator.store.kms import KmsKey
 from rotator.store.secrets_manager import SecretsManagerStore
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ EVERYTHING: Policy = {
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 OTHER_KEY = "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OWNER = "alation/etl"
 TOKEN = SecretSpec(name="rotator/token/alation/etl", owner=OWNER, kms_key_id="alias/rotator")
 KEYRING = SecretSpec(name="rotator/keyring/alation/etl", owner=OWNER, kms_key_id="alias/rotator")
@@ -45,7 +48,7 @@ class Account:
     """Who may do what in the fake, by our own policies."""
 
     def __init__(self) -> None:
-        self.service = SecretsManager(lambda: datetime(2026, 1, 1, 12, tzinfo=UTC))
+        self.service = SecretsManager(lambda: NOW)
         self.guard = Guard(
             self.service,
             {
@@ -57,6 +60,8 @@ class Account:
             {"alias/rotator": KEY, "alias/other": OTHER_KEY},
         )
         self.service.account.authorize = self.guard
+        self.kms = Kms(lambda: NOW, authorize=self.guard)
+        self.kms.keys[KEY] = Key(KEY)
         self.admin = self.client("admin")
         self.store = SecretsManagerStore(
             Clock(), client=self.client("worker"), writes_per_second=10_000
@@ -66,7 +71,10 @@ class Account:
         return client_for(self.service, principal, config=ONCE)
 
     def live_through_all(self) -> None:
-        """One life of both secrets, with all that a worker ever does to them."""
+        """One life of ledger and secrets, with all that a worker ever does."""
+        sealing = KmsKey(KEY, client=kms_client_for(self.kms, "worker"))
+        key, wrapped, held_by = sealing.new_key(("ledger", "key"))
+        assert sealing.unwrap(wrapped, held_by, ("ledger", "key")) == key
         admin = self.admin
         policy = json.dumps({"Version": "2012-10-17", "Statement": []})
         admin.create_secret(Name=SEED, SecretString="s", KmsKeyId="alias/rotator")
@@ -158,6 +166,18 @@ def test_a_key_that_the_policy_does_not_name_is_refused(account: Account) -> Non
         Name=TOKEN.name, SecretString=json.dumps(FIELDS), KmsKeyId="alias/other"
     )
     assert refused(account.client("consumer").get_secret_value, SecretId=TOKEN.name)
+
+
+def test_the_sealing_key_is_for_sealing_alone(account: Account) -> None:
+    purposes = {"purpose": "rotator-seal", "ledger": "l", "key": "k"}
+    kms = kms_client_for(account.kms, "worker")
+    assert kms.generate_data_key(KeyId=KEY, KeySpec="AES_256", EncryptionContext=purposes)
+    for other in ({}, {"purpose": "something else"}):
+        assert refused(kms.generate_data_key, KeyId=KEY, KeySpec="AES_256", EncryptionContext=other)
+    consumer = kms_client_for(account.kms, "consumer")
+    assert refused(
+        consumer.generate_data_key, KeyId=KEY, KeySpec="AES_256", EncryptionContext=purposes
+    )
 
 
 def test_whoever_has_no_policy_may_do_nothing(account: Account) -> None:

@@ -1073,11 +1073,9 @@ def test_only_the_newest_steps_of_a_talkative_credential_are_kept(
     assert len(ledger.history(BI)) == 1
 
 
-def test_a_keepsake_is_stored_once(ledger: SqlLedger) -> None:
+def test_a_keepsake_is_read_by_its_name(ledger: SqlLedger) -> None:
     assert ledger.keepsake("token of love") is None
-    assert ledger.keep_once("token of love", "ring") == "ring"
-    assert ledger.keep_once("token of love", "another") == "ring"
-    assert ledger.keepsake("token of love") == "ring"
+    assert ledger.keepsake("ledger_id") == ledger.ledger_id
 
 
 # Restarts.

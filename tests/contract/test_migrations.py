@@ -23,6 +23,7 @@ from rotator.ledger import connect, migrations
 from rotator.ledger.sql import SqlLedger
 from rotator.ledger.tables import metadata
 
+TODAY = migrations.HEAD
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 FOLDER = Path(migrations.__file__).parent
 
@@ -159,7 +160,7 @@ def test_an_older_file_is_copied_and_then_migrated(
     copy = migrations.migrate(path)
     assert copy == path.with_name("ledger.db.before-9999")
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert (version(path), version(copy)) == ("9999", "0001")
+    assert (version(path), version(copy)) == ("9999", TODAY)
     assert ask(path, "SELECT added IS NULL AND name = 'alation/etl' FROM credential") == "1"
     assert ask(copy, "SELECT name FROM credential") == "alation/etl"
     assert ask(path, "SELECT value FROM meta WHERE key = 'migrated_by'") == "9.9.0"
@@ -171,7 +172,7 @@ def test_an_older_file_is_not_opened_before_it_is_migrated(
 ) -> None:
     SqlLedger.open(path).close()
     next_release(ADD)
-    with pytest.raises(LedgerError, match="has schema 0001") as error:
+    with pytest.raises(LedgerError, match=f"has schema {TODAY}") as error:
         SqlLedger.open(path)
     assert "rotator migrate" in error.value.remedy
     migrations.migrate(path)
@@ -209,7 +210,7 @@ def test_a_migration_that_breaks_changes_nothing(
     next_release(ADD + "; op.execute('DROP TABLE nowhere')")
     with pytest.raises(LedgerError, match="nowhere"):
         migrations.migrate(path)
-    assert (version(path), schema(path)) == ("0001", before)
+    assert (version(path), schema(path)) == (TODAY, before)
 
 
 def test_a_table_may_be_made_anew_without_losing_what_hangs_on_it(
@@ -239,7 +240,7 @@ def test_rows_that_hang_on_nothing_after_a_migration_stop_it(
     next_release("op.execute(\"INSERT INTO back_off VALUES ('no/body', 'keep', 1, 1, 1, '', '')\")")
     with pytest.raises(LedgerError, match="do not fit"):
         migrations.migrate(path)
-    assert version(path) == "0001"
+    assert version(path) == TODAY
 
 
 def test_of_workers_that_start_at_once_one_migrates(
@@ -252,6 +253,17 @@ def test_of_workers_that_start_at_once_one_migrates(
     assert len(copies) == 1
     assert version(path) == "9999"
     assert len(list(path.parent.glob("ledger.db.before-*"))) == 1
+
+
+def test_a_ledger_of_the_first_schema_comes_to_todays(path: Path) -> None:
+    SqlLedger.open(path).close()
+    do(path, "DROP TABLE seal_key", "UPDATE alembic_version SET version_num = '0001'")
+    copy = migrations.migrate(path)
+    assert copy is not None
+    assert (version(path), version(copy)) == (TODAY, "0001")
+    ledger = SqlLedger.open(path)
+    assert ledger.wrapped_keys() == ()
+    ledger.close()
 
 
 # A later file, and none of ours.

@@ -17,6 +17,7 @@ from rotator.cli.explained import LINES
 from rotator.clock import Clock
 from rotator.errors import BadSettings, LedgerBusy, LedgerTooNew, StoreDenied
 from rotator.ledger.lockfile import WorkerLock
+from rotator.ledger.migrations import HEAD
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Shelf
 from rotator.sandbox.fakes import broken, html
@@ -26,7 +27,7 @@ from tests.integration.town import CANARY, PASSWORD, Said, Town
 NAMES = ["alation/etl", "alation/sso", "oauth/reports"]
 VERBS = (
     "status", "explain", "history", "check", "health", "token", "rotate", "seed", "adopt", "pause",
-    "resume", "forget", "worker", "migrate", "init", "demo",
+    "resume", "forget", "worker", "migrate", "rekey", "init", "demo",
 )  # fmt: skip
 
 
@@ -518,7 +519,7 @@ def test_init_writes_a_sound_job_file_once(here: Town) -> None:
 def test_migrate_brings_an_older_ledger_up_and_keeps_a_copy(here: Town) -> None:
     assert "nothing to do" in here.run("migrate").out
     here.run("rotate", "oauth")
-    assert here.run("migrate", "--json").json == {"schema": "0001", "copy": None}
+    assert here.run("migrate", "--json").json == {"schema": HEAD, "copy": None}
 
 
 def test_health_tells_that_nobody_works(here: Town) -> None:

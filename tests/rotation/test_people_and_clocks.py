@@ -353,6 +353,9 @@ def test_a_seal_that_the_key_does_not_open_is_kept_and_told() -> None:
     assert sealed
     found = played.ledger.back_offs(played.credential.qualified)
     assert Reason.SEAL_UNREADABLE in {waiting.reason for waiting in found}
+    assert outcome.state is State.NEEDS_A_PERSON
+    assert "a sealed answer does not open" in outcome.text
+    assert "rotator adopt" in outcome.text, "what a person does"
     played.tools = replace(good, sealing=Sealer(other))
     run(played, DAY)
     assert is_home(played)

@@ -42,6 +42,14 @@ def test_systemd_says_where_state_and_credentials_are() -> None:
     assert settings.key_file == Path("/run/credentials/r/rotator.key")
 
 
+def test_with_a_kms_key_no_key_file_is_needed() -> None:
+    given = {"STATE_DIRECTORY": "/var/lib/rotator"}
+    with pytest.raises(BadSettings, match="ROTATOR_KEY_FILE"):
+        load_settings(given)
+    for key in ("alias/rotator", "arn:aws:kms:eu-central-1:111122223333:alias/rotator"):
+        assert load_settings(given | {"ROTATOR_SEAL_KMS_KEY": key}).seal_kms_key == key
+
+
 def test_every_variable_is_read() -> None:
     settings = load_settings(
         HOME
@@ -72,6 +80,7 @@ def test_an_empty_variable_is_an_unset_one() -> None:
 
 
 WRONG = {
+    "ROTATOR_SEAL_KMS_KEY": ["rotator", "kms:alias/rotator", CANARY, "alias/a b"],
     "ROTATOR_THREADS": ["0", "65", "eight", CANARY, "1.5"],
     "ROTATOR_WRITE_BUDGET": ["0.01", "51", "nan", "inf", "-1", CANARY],
     "ROTATOR_REQUEST_TIMEOUT": ["30", "0s", "11m", "30 s", CANARY],
