@@ -57,7 +57,9 @@ def default_client() -> "SecretsManagerClient":
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         user_agent_extra="rotator-client",
     )
-    return boto3.Session().client("secretsmanager", config=config)
+    # AWS's other SDKs, ECS and Lambda say AWS_REGION; boto3 alone does not read it.
+    region = os.environ.get("AWS_REGION") or None
+    return boto3.Session(region_name=region).client("secretsmanager", config=config)
 
 
 class SecretsManager:

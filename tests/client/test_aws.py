@@ -54,7 +54,6 @@ def environ(url: str, **more: str) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": url,
         "AWS_REGION": "eu-central-1",
-        "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "consumer",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_CONFIG_FILE": os.devnull,
@@ -69,7 +68,7 @@ class Worker:
 
     def __init__(self, server: SecretsManagerServer) -> None:
         self._client = boto3.Session(
-            aws_access_key_id="worker", aws_secret_access_key="sandbox"
+            region_name="eu-central-1", aws_access_key_id="worker", aws_secret_access_key="sandbox"
         ).client("secretsmanager")
         self._secret = FakeSecret(NAME)
         self.server = server
@@ -113,7 +112,7 @@ def test_the_label_is_named_for_policies_that_ask_for_it() -> None:
     asked = []
 
     def watching() -> "SecretsManagerClient":
-        client = boto3.Session().client("secretsmanager")
+        client = boto3.Session(region_name="eu-central-1").client("secretsmanager")
         client.meta.events.register(
             "provide-client-params.secrets-manager.GetSecretValue",
             lambda params, **_: asked.append(params),
@@ -149,7 +148,7 @@ def test_many_tokens_share_one_client(worker: Worker) -> None:
 
     def counted() -> "SecretsManagerClient":
         made.append(1)
-        return boto3.Session().client("secretsmanager")
+        return boto3.Session(region_name="eu-central-1").client("secretsmanager")
 
     shared = SecretsManager(counted)
     tokens = [Token(NAME, fetch=shared) for _ in range(8)]
@@ -209,7 +208,9 @@ def test_each_trouble_has_its_error_with_name_and_remedy(
     prepare, error, said = TROUBLES[trouble]
     name = prepare(worker)
     quick = Config(retries={"total_max_attempts": 1})
-    reader = SecretsManager(lambda: boto3.Session().client("secretsmanager", config=quick))
+    reader = SecretsManager(
+        lambda: boto3.Session(region_name="eu-central-1").client("secretsmanager", config=quick)
+    )
     with pytest.raises(TokenError) as caught:
         _ = Token(name, fetch=reader).value
     assert type(caught.value) is error
