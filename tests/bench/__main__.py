@@ -1,10 +1,10 @@
-"""`make bench`: what a rotation costs, how a worker starts, how it bears a herd."""
+"""`make bench`: what a rotation costs, how a worker starts, how it bears a herd; a token's hit."""
 
 import sys
 
-from tests.bench import cost, herd, start
+from tests.bench import client, cost, herd, start
 
-PARTS = {"cost": cost.run, "start": start.run, "herd": herd.run}
+PARTS = {"cost": cost.run, "start": start.run, "herd": herd.run, "client": client.run}
 
 
 def main(wanted: list[str]) -> int:
