@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -63,8 +63,7 @@ def claim(connection: Connection, at: Mapping[str, Any], limit: int, until: date
     given = {**at, "job_": job, "until_": codec.micros(until)}
     room = _room(connection, at, quotas)
     if job or not any(room.values()):
-        statement = _claim(of_job=bool(job), but=bool(room) and not job)
-        given["full_"] = sorted(room)
+        statement = _claim(of_job=bool(job), but=() if job else tuple(sorted(room)))
         limit = min(limit, room.get(job, limit))
     else:
         statement = _claim_within(room)
@@ -95,14 +94,13 @@ def _claiming(picked: Any) -> Update:
     )  # fmt: skip
 
 
-@cache
-def _claim(*, of_job: bool, but: bool) -> Any:
+@lru_cache(maxsize=64)
+def _claim(*, of_job: bool, but: tuple[str, ...]) -> Any:
     """`of_job`: of one job alone; `but`: of all jobs but those that are full."""
     picked = select(_c.name).where(_claimable)
     if of_job:
         picked = picked.where(_of_job)
-    if but:
-        picked = picked.where(_c.job.not_in(bindparam("full_", expanding=True)))
+    picked = picked.where(*(_c.job != full for full in but))
     return _claiming(
         picked.order_by(*_margin).limit(bindparam("limit_")).with_for_update(skip_locked=True)
     )
