@@ -205,7 +205,8 @@ class SecretsManagerStore:
     def _put(
         self, spec: SecretSpec, note: Note, version_id: str, fields: Mapping[str, str]
     ) -> Version:
-        whole = {**fields, **{k: v for k, v in note.others.items() if k not in fields}}
+        ours = contract.extended(fields, spec.templates)
+        whole = {**ours, **{k: v for k, v in note.others.items() if k not in ours}}
         text = contract.encode(whole)
         made = Version(id=version_id, fields=whole, value=Secret(text))
         value = {"ClientRequestToken": version_id, "SecretString": text}
