@@ -12,10 +12,8 @@ RotatorError
       - VerifyFailed     the provider does not know the new token yet
       - AnotherLedger    the chain is another ledger's, and not known to be alive
   · StoreError           what AWS Secrets Manager did to us
-      - StoreUnavailable network or 5xx: back off
-          StoreThrottled too many requests: back off
-      - StoreDenied      permissions: a person
-          KeyDenied      the KMS key: a person
+      - StoreUnavailable network, throttling, 5xx: back off
+      - StoreDenied      permissions or KMS: a person
       - NotOurs          the name holds a secret that we did not make: a person
       - VersionBudget    too many versions in 24 hours: wait for hours
       - FenceLost        the label was moved by somebody else meanwhile: look again
@@ -24,6 +22,8 @@ RotatorError
       - LeaseLost        another worker holds this credential now: stop
       - LedgerTooNew     the file was written by a later rotator
       - LedgerBusy       another process holds the file
+      - LedgerGone       the file was deleted or replaced beneath us: end, and start anew
+      - LedgerDamaged    the file is no ledger any more: kept as it is, a person
   · SealError            a sealed answer that cannot be opened: kept and reported
   · SeedMissing          a seed that its reference does not lead to: a person
   · BadJobs              every mistake in the job files at once
@@ -105,16 +105,8 @@ class StoreUnavailable(StoreError):
     """The store cannot be reached or asks for patience; the same call may work later."""
 
 
-class StoreThrottled(StoreUnavailable):
-    """AWS asks for patience."""
-
-
 class StoreDenied(StoreError):
-    """The store refuses us: a permission, a policy, our credentials."""
-
-
-class KeyDenied(StoreDenied):
-    """The KMS key refuses us, or is disabled."""
+    """The store refuses us: a permission, a KMS key, a policy."""
 
 
 class NotOurs(StoreError):
@@ -149,6 +141,14 @@ class LedgerBusy(LedgerError):
     """Another worker process holds this ledger."""
 
 
+class LedgerGone(LedgerError):
+    """What is written to this ledger no longer reaches a file that anybody could find."""
+
+
+class LedgerDamaged(LedgerError):
+    """The file cannot be trusted any more."""
+
+
 class SealError(RotatorError):
     """A sealed answer that this key does not open; it stays where it is."""
 
@@ -172,8 +172,8 @@ class Mistake:
     remedy: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" + (f": {self.field}" if self.field else "")
-        return f"{place}: {self.text}. {self.remedy}"
+        place = f"{self.file}:{self.line}"
+        return f"{place}: {self.field}: {self.text}. {self.remedy}"
 
 
 class BadJobs(RotatorError):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rotator.cli.checking import NOTE, OK, WARN, Finding
+from rotator.cli.checking import NOTE, OK, WARNING, Finding
 from rotator.cli.out import rough
 from rotator.clock import Clock
 from rotator.jobs.job import Credential
@@ -15,7 +15,6 @@ from rotator.providers.registry import plugins
 from rotator.rotation.wants import terms
 
 _SHELVES = {ACCESS_TOKEN: Shelf.TOKEN, REFRESH_TOKEN: Shelf.KEYRING}
-_AHEAD = 20
 _TOLERANCE = 0.05
 """A lifespan that differs by less from what was expected is the same."""
 
@@ -33,18 +32,8 @@ def schedule(credential: Credential, row: Row | None, clock: Clock) -> Iterator[
             continue
         if observed and expected and abs(observed - expected) > expected * _TOLERANCE:
             text = f"lives {rough(observed)}, and {rough(expected)} was expected"
-            remedy = f"if that is meant, write it as lifespan under [schedule.{name}]"
-            yield _finding(WARN, credential, name, text, remedy)
+            yield Finding(WARNING, credential.qualified, name, text)
         yield _fitting(credential, name, lifespan, clock)
-        if credential.schedule.window:
-            yield from _outside(credential, name, lifespan, clock)
-
-
-def _finding(level: str, credential: Credential, what: str, text: str, remedy: str = "") -> Finding:
-    return Finding(
-        level=level, part=credential.job, about=credential.qualified, what=what, text=text,
-        remedy=remedy,
-    )  # fmt: skip
 
 
 def _observed(record: OnRecord | None) -> timedelta | None:
@@ -61,43 +50,24 @@ def _expected(credential: Credential, name: str) -> timedelta | None:
 
 def _unknown(credential: Credential, name: str, record: OnRecord | None) -> Finding:
     if record is None:
-        return _finding(NOTE, credential, name, "its lifespan shows with the first one")
+        return Finding(NOTE, credential.qualified, name, "its lifespan shows with the first one")
     remedy = f"write lifespan under [schedule.{name}]"
     if name == REFRESH_TOKEN:
         remedy += f", or `rotator seed {credential.qualified} --expires-at`"
-    return _finding(WARN, credential, name, "nobody tells when it dies", remedy)
+    return Finding(WARNING, credential.qualified, name, f"nobody tells when it dies; {remedy}")
 
 
 def _fitting(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Finding:
-    asked = credential.schedule
+    about, asked = credential.qualified, credential.schedule
     if name == ACCESS_TOKEN and not fits(lifespan, asked.consumer_max_staleness):
         text = f"lives {rough(lifespan)}, too short for consumers that look every "
-        remedy = "lower consumer_max_staleness, or have the provider issue tokens that live longer"
-        return _finding(WARN, credential, name, text + rough(asked.consumer_max_staleness), remedy)
+        return Finding(WARNING, about, name, text + rough(asked.consumer_max_staleness))
     found = _example(credential, name, lifespan, clock)
-    if found.gave_way not in (GaveWay.NOTHING, GaveWay.WINDOW):
+    if found.gave_way is not GaveWay.NOTHING:
         text = f"{found.gave_way}: survives {rough(found.survives)} of {rough(asked.survive)}"
-        remedy = "lower survive, or have the provider issue tokens that live longer"
-        return _finding(WARN, credential, name, text, remedy)
+        return Finding(WARNING, about, name, text)
     text = f"lives {rough(lifespan)}, survives an outage of {rough(found.survives)}"
-    return _finding(OK, credential, name, text)
-
-
-def _outside(
-    credential: Credential, name: str, lifespan: timedelta, clock: Clock
-) -> Iterator[Finding]:
-    """How many of the next renewals fall outside of the window, each renewed when it should be."""
-    at, outside = clock.now(), 0
-    for _ in range(_AHEAD):
-        asked = terms(credential.schedule, name, at, at + lifespan)
-        found = renewal(at, at + lifespan, asked, f"{credential.qualified} {name}")
-        at, outside = found.at, outside + (found.gave_way is GaveWay.WINDOW)
-    if outside:
-        text = (
-            f"{outside} of the next {_AHEAD} renewals fall outside of the window: waiting for it"
-            f" would not leave {rough(credential.schedule.survive)} for an outage"
-        )
-        yield _finding(NOTE, credential, name, text)
+    return Finding(OK, about, name, text)
 
 
 def _example(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Renewal:
@@ -112,18 +82,18 @@ def _example(credential: Credential, name: str, lifespan: timedelta, clock: Cloc
 
 def gaps(credential: Credential) -> Iterator[Finding]:
     """Said plainly, for each credential that has them: (a) to (c) of the README's limits."""
-    grants = credential.provider.grants
+    about, grants = credential.qualified, credential.provider.grants
     if any(grant.spends and not grant.replay for grant in grants) and not _comes_back(credential):
-        yield _finding(NOTE, credential, "limit", _lost_answer(credential))
+        yield Finding(NOTE, about, "limit", _lost_answer(credential))
     if credential.provider.is_chain:
         text = (
             "a ledger restored from a copy, or a machine frozen for minutes while sending, may"
             " spend a refresh token twice: `rotator adopt` after every restore"
         )
-        yield _finding(NOTE, credential, "limit", text)
+        yield Finding(NOTE, about, "limit", text)
     if any(ACCESS_TOKEN in grant.kills for grant in grants):
         text = "a renewal may end the old token at once: consumers must read anew on a 401 or 403"
-        yield _finding(NOTE, credential, "limit", text)
+        yield Finding(NOTE, about, "limit", text)
 
 
 def _comes_back(credential: Credential) -> bool:

@@ -13,6 +13,7 @@ class Exit(IntEnum):
     WRONG = 3
     PERSON = 4
     BUSY = 5
+    LEDGER = 6
     INTERRUPTED = 130
 
 
@@ -23,6 +24,7 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.WRONG: "job files, seeds or settings are wrong: `rotator check`",
     Exit.PERSON: "a credential needs a person: `rotator explain NAME`",
     Exit.BUSY: "another process holds the ledger or the credential",
+    Exit.LEDGER: "the ledger's file is damaged, or was taken away beneath the worker",
     Exit.INTERRUPTED: "Ctrl-C; what was in flight is finished, what was asked for stays stored",
 }
 STATUS_MEANINGS: Mapping[int, str] = {
@@ -53,6 +55,8 @@ _BY_ERROR: Mapping[type[Exception], Exit] = {
     errors.BadJobs: Exit.WRONG,
     errors.SeedMissing: Exit.WRONG,
     errors.LedgerBusy: Exit.BUSY,
+    errors.LedgerDamaged: Exit.LEDGER,
+    errors.LedgerGone: Exit.LEDGER,
     errors.LeaseLost: Exit.BUSY,
 }
 

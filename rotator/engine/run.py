@@ -21,6 +21,7 @@ from rotator.engine.worker import Order, Orders, Worker
 from rotator.environment import load_settings
 from rotator.errors import RotatorError
 from rotator.ledger import migrations
+from rotator.ledger.damage import refuse_damaged
 from rotator.ledger.lockfile import WorkerLock
 from rotator.settings import Settings
 
@@ -90,6 +91,7 @@ def _work(
     send: alerts.Send | None,
 ) -> int:
     log = logs.logger()
+    refuse_damaged(assembly.ledger_path(settings))
     copy = migrations.migrate(assembly.ledger_path(settings))
     if copy is not None:
         log.info("migrated the ledger", schema=migrations.HEAD, copy=str(copy))

@@ -7,14 +7,13 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from rotator import triage
 from rotator.engine import logs
 from rotator.engine.alerts import Alerts
 from rotator.engine.local import Feeder
 from rotator.engine.notify import Notifier
 from rotator.engine.scheduler import Timetable
 from rotator.engine.shares import Shares
-from rotator.errors import LedgerError, RotatorError
+from rotator.errors import LedgerDamaged, LedgerError, LedgerGone, RotatorError
 from rotator.jobs.job import JobBook
 from rotator.ledger.sql import SqlLedger
 from rotator.model import State
@@ -62,6 +61,8 @@ class Worker:
         """The job files could not be read anew: that is still to be done."""
         self._pruned_at: datetime | None = None
         self._told_at: dict[str, float] = {}
+        self._fatal: LedgerError | None = None
+        """What only a new process or a person can mend."""
         self._slots = slots
         self._feeder = Feeder(tools, slots, self._rotate, self._broke)
         self._timetable = Timetable(
@@ -74,7 +75,11 @@ class Worker:
         )
 
     def run(self, orders: Orders) -> int:
-        """Until told to stop; the exit code. Raises LedgerError where it cannot even begin."""
+        """Until told to stop; the exit code.
+
+        Raises LedgerError where it cannot even begin, LedgerGone or LedgerDamaged where it cannot
+        go on. What is in flight ends first in any case.
+        """
         self._ledger.free_all()
         self._follow(self._load())
         self._alerts.start()
@@ -83,6 +88,8 @@ class Worker:
         self._ready()
         code = self._obey(orders)
         self._end()
+        if self._fatal is not None:
+            raise self._fatal
         return code
 
     def _obey(self, orders: Orders) -> int:
@@ -97,6 +104,8 @@ class Worker:
             self._timetable.revive()
             if self._timetable.silence > _GIVE_UP:
                 self._log.critical("the scheduler has stopped", seconds=_GIVE_UP)
+                return 1
+            if self._fatal is not None:
                 return 1
 
     def _end(self) -> None:
@@ -176,6 +185,8 @@ class Worker:
 
     def _broke(self, name: str, error: Exception) -> None:
         """Of a credential, or of the ledger: said once a minute at most, for it may last."""
+        if isinstance(error, LedgerGone | LedgerDamaged):
+            self._fatal = error
         key = f"{name} {type(error).__name__}"
         now = self._tools.clock.monotonic()
         if now - self._told_at.get(key, float("-inf")) < _REPEAT:
@@ -183,8 +194,6 @@ class Worker:
         self._told_at[key] = now
         if isinstance(error, RotatorError):
             facts: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
-            if trouble := triage.trouble_of(triage.outcome_of(error)):
-                facts |= {"class": trouble.name, "action": trouble.action}
         else:
             facts = {"exc_info": error}
         event = "a rotation broke off" if name else "the schedule could not be read"

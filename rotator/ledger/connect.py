@@ -18,11 +18,13 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from rotator.errors import LedgerBusy, LedgerError
+from rotator.errors import LedgerBusy, LedgerDamaged, LedgerError, LedgerGone
 from rotator.ledger.statements import Connection
 
 BUSY_SECONDS = 30.0
 _OLDEST_SQLITE = (3, 37, 0)
+
+RESTORE = "stop the worker, keep the file, restore a copy or start with none, then `rotator adopt`"
 
 _MEANINGS = {
     "SQLITE_FULL": ("the ledger's disk is full", "free some space; nothing was changed"),
@@ -32,7 +34,7 @@ _MEANINGS = {
     ),
     "SQLITE_CORRUPT": (
         "the ledger is damaged",
-        "stop the worker, keep the file, restore a copy, then `rotator adopt`",
+        RESTORE,
     ),
     "SQLITE_NOTADB": (
         "the ledger's file is no database",
@@ -49,13 +51,21 @@ _MEANINGS = {
     ),
 }  # fmt: skip
 
+_LEAST_SPACE = 64 * 1024
+"""Bytes; SQLite's -shm is 32 KiB."""
+_DAMAGES = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+
 
 class Database:
     """Three ways in, each one transaction: `read`, `write`, and `tables` for the schema itself."""
 
-    def __init__(self, engine: Engine, *, one_connection: bool = False) -> None:
-        """`one_connection`: a database in memory, which every thread must share."""
+    def __init__(
+        self, engine: Engine, path: Path | None = None, *, one_connection: bool = False
+    ) -> None:
+        """`path`: of its file; `one_connection`: a database in memory, shared by all threads."""
         self._engine = engine
+        self._path = path
+        self._identity: dict[Path, tuple[int, int]] = {}
         self._writer = engine.execution_options(rotator_writes=True)
         self._turn = threading.Lock()
         self._read_turn = self._turn if one_connection else nullcontext()
@@ -63,20 +73,20 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One state of the database for as long as the block runs."""
-        with told(), self._read_turn, self._begun("BEGIN") as connection:
+        with told(self._path), self._read_turn, self._begun("BEGIN") as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All of the block durably, or nothing of it."""
-        with told(), self._turn, self._begun("BEGIN IMMEDIATE") as connection:
+        with told(self._path), self._turn, self._begun("BEGIN IMMEDIATE") as connection:
             yield connection
 
     @contextmanager
     def tables(self, *, writes: bool) -> Iterator[sqlalchemy.Connection]:
         """SQLAlchemy's own connection, for what makes, alters or inspects tables."""
         turn, engine = (self._turn, self._writer) if writes else (self._read_turn, self._engine)
-        with told(), turn, engine.begin() as connection:
+        with told(self._path), turn, engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -85,13 +95,44 @@ class Database:
         try:
             cursor = pooled.cursor()
             cursor.execute(begin)
+            self._refuse_strange_files()
             yield Connection(cursor, self._engine.dialect)
             pooled.commit()
         finally:
             pooled.close()  # which rolls back whatever was not committed
 
+    def _refuse_strange_files(self) -> None:
+        """A file that is deleted or replaced lives on for us alone, and what we write dies with us.
+
+        The log (-wal) stays for as long as we hold a connection, and we do from the first one on.
+        """
+        if self._path is None:
+            return
+        for path in (self._path, log_of(self._path)):
+            found, known = _identity(path), self._identity.get(path)
+            if known is None and found is not None:
+                self._identity[path] = found
+            elif found != known:
+                raise LedgerGone(
+                    f"the ledger's file was deleted or replaced while it was in use: {path}",
+                    remedy="start the worker anew; deploy/README.md says what becomes of chains",
+                )
+
     def close(self) -> None:
         self._engine.dispose()
+
+
+def log_of(path: Path) -> Path:
+    """Where SQLite writes first."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def on_file(path: Path, *, durable: bool = True, foreign_keys: bool = True) -> Database:
@@ -106,7 +147,7 @@ def on_file(path: Path, *, durable: bool = True, foreign_keys: bool = True) -> D
         pool_use_lifo=True,
     )
     _prepare(engine, synchronous="FULL" if durable else "OFF", foreign_keys=foreign_keys)
-    return Database(engine)
+    return Database(engine, path)
 
 
 def in_memory() -> Database:
@@ -130,7 +171,7 @@ def make_file(path: Path) -> None:
             path.chmod(0o600)
     except OSError as error:
         raise LedgerError(
-            f"the ledger cannot be made: {error.strerror}",
+            f"the ledger cannot be made: {error.strerror}: {path}",
             remedy="see that ROTATOR_STATE_DIR exists and belongs to the worker's user",
         ) from error
 
@@ -157,25 +198,38 @@ def _prepare(engine: Engine, *, synchronous: str, foreign_keys: bool) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(path: Path | None) -> Iterator[None]:
     """Whatever the database throws comes out as a LedgerError that says what to do."""
     try:
         yield
     except SQLAlchemyError as error:
-        raise _meaning(getattr(error, "orig", None) or error) from error
+        raise _meaning(getattr(error, "orig", None) or error, path) from error
     except (sqlite3.Error, OverflowError, UnicodeError) as error:
-        raise _meaning(error) from error
+        raise _meaning(error, path) from error
 
 
-def _meaning(error: BaseException) -> LedgerError:
+def _is_full(path: Path | None) -> bool:
+    if path is None:
+        return False
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_SPACE
+
+
+def _meaning(error: BaseException, path: Path | None) -> LedgerError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return LedgerBusy(
             f"another process has held the ledger for {BUSY_SECONDS:.0f} s",
             remedy="find it with `fuser` on the ledger's file; nothing was changed",
         )
+    if name.startswith("SQLITE_IOERR") and _is_full(path):
+        name = "SQLITE_FULL"  # which SQLite says of the ledger, but not of what it maps (-shm)
     for known, (text, remedy) in _MEANINGS.items():
         if name.startswith(known):
-            return LedgerError(text, remedy=remedy)
+            kind = LedgerDamaged if known in _DAMAGES else LedgerError
+            return kind(f"{text}: {path}" if path else text, remedy=remedy)
     said = f": {error}" if isinstance(error, sqlite3.Error) else ""  # names of columns, no values
     return LedgerError(f"the ledger refused: {name or type(error).__name__}{said}")

@@ -205,8 +205,7 @@ class SecretsManagerStore:
     def _put(
         self, spec: SecretSpec, note: Note, version_id: str, fields: Mapping[str, str]
     ) -> Version:
-        ours = contract.extended(fields, spec.templates)
-        whole = {**ours, **{k: v for k, v in note.others.items() if k not in ours}}
+        whole = {**fields, **{k: v for k, v in note.others.items() if k not in fields}}
         text = contract.encode(whole)
         made = Version(id=version_id, fields=whole, value=Secret(text))
         value = {"ClientRequestToken": version_id, "SecretString": text}
