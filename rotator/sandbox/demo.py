@@ -139,9 +139,9 @@ class Play:
         fallen = self.ambush.falls(stored)
         if fallen and self.ambush.worker:
             text = (
-                f"SIGKILL to worker {self.ambush.worker.pid}: {stored.credential}'s old refresh"
-                f" token is spent, the new one (generation {stored.generation}) is sealed on disk"
-                " and has not reached AWS"
+                f"KILLED: SIGKILL to worker {self.ambush.worker.pid}. {stored.credential}'s old"
+                f" refresh token is spent, the new one (generation {stored.generation}) is sealed"
+                " on disk and has not reached AWS"
             )
             self.journal.add(text, grave=True)
         return fallen
@@ -151,7 +151,7 @@ class Play:
         self.ambush.stored(stored)
         if self.ambush.home.is_set() and not was_home:
             took = f"{self.ambush.took:.1f} s later"
-            text = f"the worker that stood by finishes it from the seal, {took}"
+            text = f"RECOVERED: the worker that stood by finishes it from the seal, {took}"
             self.journal.add(text, grave=True)
         self.journal.stored(stored)
 

@@ -20,6 +20,8 @@ class Event:
     at: str
     text: str
     grave: bool = False
+    renewed: str = ""
+    """The credential, where this is one more of its renewals and no news."""
 
 
 class Journal:
@@ -42,8 +44,8 @@ class Journal:
         """From now on the gaps that providers leave are measured."""
         self._cast = cast
 
-    def add(self, text: str, *, grave: bool = False) -> None:
-        event = Event(self.time(self._clock.now()), text, grave)
+    def add(self, text: str, *, grave: bool = False, renewed: str = "") -> None:
+        event = Event(self.time(self._clock.now()), text, grave, renewed)
         with self._lock:
             self.events.append(event)
         self._on_event(event)
@@ -58,9 +60,10 @@ class Journal:
             self._replaced[stored.credential] = stored.generation
             return
         self._measure(stored)
+        again = stored.credential if stored.credential in self._published else ""
         self._published[stored.credential] = stored.at
         self.rotations += 1
-        self.add(f"{stored.credential}: {self._what(stored)}")
+        self.add(f"{stored.credential}: {self._what(stored)}", renewed=again)
 
     def _what(self, stored: Stored) -> str:
         lives = display(stored.expires_at - stored.at) if stored.expires_at else "for ever"

@@ -1,5 +1,7 @@
 """Where the demo is seen: a live table on a terminal, lines anywhere else."""
 
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,9 +24,13 @@ from rotator.sandbox.troupe import Part
 
 _EVERY = 5.0
 """Real seconds between two status lines."""
+_THIN = 3.0
+"""Real seconds in which one renewal of a credential is shown, and no more."""
+_RULE = "*" * 78
 _EVENTS = 10
 _COLOURS = {"fresh": "green", "due": "yellow", "rotating": "yellow"}
 _MINUTE = timedelta(minutes=1)
+_NOW, _DEAD = "now", "dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,18 @@ class View:
     def state(self, part: Part) -> str:
         row = self.rows.get(part.name)
         if row is None:
-            return "unknown"
+            return "starting"
         return standing(part.name, row, part.credential, self.now, at_work=True).state.value
 
     def due(self, part: Part) -> str:
         row = self.rows.get(part.name)
-        return left(row.access_renew_at if row else None, self.now)
+        return left(row.access_renew_at if row else None, self.now, _NOW)
 
     def refresh_lives(self, part: Part) -> str:
         if not part.is_chain:
             return "-"
         row = self.rows.get(part.name)
-        return left(row.refresh_expires_at if row else None, self.now)
+        return left(row.refresh_expires_at if row else None, self.now, _DEAD)
 
 
 class Screen(Protocol):
@@ -77,11 +83,18 @@ class Screen(Protocol):
 
 
 class Lines:
-    """For logs and pipes: a line an event, and a status line every few seconds."""
+    """For logs and pipes: a line an event, and the state of all every few seconds.
+
+    Of a credential that is renewed again and again some renewals are shown, the others counted.
+    What is grave stands apart.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console, self._clock = console, Clock()
         self._next = self._clock.monotonic() + _EVERY
+        self._shown: dict[str, float] = {}
+        self._more: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -90,14 +103,28 @@ class Lines:
         pass
 
     def event(self, event: Event) -> None:
-        mark = "*** " if event.grave else ""
-        say(self._console, f"{event.at}  {mark}{event.text}")
+        if event.grave:
+            say(self._console, f"\n{_RULE}\n{event.at}  {event.text}\n{_RULE}\n")
+        elif not self._is_one_of_many(event):
+            say(self._console, f"{event.at}  {event.text}")
 
     def show(self, view: View) -> None:
         if self._clock.monotonic() < self._next:
             return
         self._next += _EVERY
-        say(self._console, f"{view.journal.time(view.now)}  -- {_status(view)}")
+        with self._lock:
+            more, self._more = self._more, Counter()
+        say(self._console, f"{view.journal.time(view.now)}  -- {_status(view, more)}")
+
+    def _is_one_of_many(self, event: Event) -> bool:
+        """Whether another renewal of the same credential was shown a moment ago."""
+        now, whose = self._clock.monotonic(), event.renewed
+        with self._lock:
+            if not whose or now - self._shown.get(whose, float("-inf")) >= _THIN:
+                self._shown[whose] = now
+                return False
+            self._more[whose] += 1
+            return True
 
 
 class Terminal:
@@ -139,21 +166,30 @@ def show_summary(console: Console, summary: Summary) -> None:
         say(console, f"      {figure}")
 
 
-def left(at: datetime | None, now: datetime) -> str:
-    """How long until an instant, to the minute."""
+def left(at: datetime | None, now: datetime, over: str) -> str:
+    """How long until an instant, to the minute; `over` once it has passed."""
     if at is None:
         return "?"
     minutes = (at - now) // _MINUTE * _MINUTE
-    return display(minutes) if at > now else "over"
+    return display(minutes) if at > now else over
 
 
-def _status(view: View) -> str:
-    due = [f"{part.name} {view.state(part)}, due in {view.due(part)}" for part in view.cast]
+def _status(view: View, more: Mapping[str, int]) -> str:
+    """All credentials in one line, what they add up to in another."""
+    if not view.rows:
+        return "the worker is starting"
     accepted = sum(part.tally.accepted for part in view.cast)
     healed = sum(part.tally.healed for part in view.cast)
     stayed = sum(part.tally.stayed for part in view.cast)
-    calls = f"calls: {accepted} accepted, {healed} after one re-read, {stayed} refused"
-    return f"{'; '.join(due)}; {calls}; {view.stage.aws.writes_per_second:.1f} AWS writes/s"
+    calls = f"{accepted} calls accepted, {healed} after one re-read, {stayed} refused"
+    sums = [calls, f"{view.stage.aws.writes_per_second:.1f} AWS writes/s"]
+    sums += [f"renewed besides: {name} {count} times" for name, count in sorted(more.items())]
+    return "; ".join(_state(view, part) for part in view.cast) + f"\n{'':16}{'; '.join(sums)}"
+
+
+def _state(view: View, part: Part) -> str:
+    due = view.due(part)
+    return f"{part.name} {view.state(part)}, due {due if due == _NOW else f'in {due}'}"
 
 
 def _table(view: View) -> Table:
@@ -180,7 +216,7 @@ def _cells(view: View, part: Part) -> list[Text]:
         str(access.generation if access else 0),
         str(part.renewals),
         view.due(part),
-        left(access.expires_at if access else None, view.now),
+        left(access.expires_at if access else None, view.now, _DEAD),
         view.refresh_lives(part),
         str(tally.accepted),
         str(tally.healed),

@@ -29,7 +29,7 @@ from rotator.sandbox.server import served
 from rotator.sandbox.witness import WatchedSecretsManager
 from rotator.settings import Settings
 
-WORKER = (sys.executable, "-m", "rotator", "worker")
+WORKER = (sys.executable, "-m", "rotator.sandbox.tethered", "worker")
 JOBS = Path(__file__).parents[2] / "jobs"
 """Those that we ship."""
 _GRACE = 10.0
@@ -38,14 +38,17 @@ _FOREIGN = ("AWS_", "ROTATOR_", "NOTIFY_SOCKET", "WATCHDOG_", "BOTO_")
 
 
 class Worker:
-    """One worker process. A Ctrl-C is not for it: whoever started it ends it in good order."""
+    """One worker process. A Ctrl-C is not for it: whoever started it ends it in good order.
+
+    Should that one die first, the pipe that is the worker's standard input ends, and so does it.
+    """
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, our own arguments
                 command,
                 env=dict(environ),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -63,6 +66,7 @@ class Worker:
         """SIGKILL; it is gone when this returns."""
         self._process.kill()
         self._process.wait()
+        self._let_go()
 
     def end(self) -> int:
         """SIGTERM, and SIGKILL if that takes too long; its exit code."""
@@ -73,6 +77,12 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.kill()
             return -signal.SIGKILL
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 class Stage:

@@ -20,7 +20,7 @@ from rotator.sandbox.cast import CALLS
 from rotator.sandbox.consumer import Consumer, secrets_client
 from rotator.sandbox.demo import SHORTEST, demo
 from rotator.sandbox.journal import Journal
-from rotator.sandbox.screen import View, left, screen, show_summary
+from rotator.sandbox.screen import Lines, View, left, screen, show_summary
 from rotator.sandbox.stage import Stage, only
 from rotator.sandbox.summary import summarize
 from rotator.sandbox.troupe import at_work, parts
@@ -182,6 +182,42 @@ def test_a_summary_marks_what_failed(stage: Stage) -> None:
 
 def test_what_is_left_is_told_to_the_minute() -> None:
     now = Clock().now()
-    assert left(None, now) == "?"
-    assert left(now + timedelta(hours=2, seconds=59), now) == "2h"
-    assert left(now, now) == "over"
+    assert left(None, now, "dead") == "?"
+    assert left(now + timedelta(hours=2, seconds=59), now, "dead") == "2h"
+    assert left(now, now, "dead") == "dead"
+
+
+def test_lines_thin_out_renewals_and_set_the_kill_apart(stage: Stage) -> None:
+    heard = StringIO()
+    shown_on = Lines(Console(file=heard))
+    journal = Journal(stage.clock, shown_on.event)
+    journal.add("oauth2/reports: generation 1 published")
+    for number in range(2, 30):
+        journal.add(f"oauth2/reports: generation {number} published", renewed="oauth2/reports")
+    journal.add("KILLED: SIGKILL to worker 7", grave=True)
+    assert re.findall(r"generation (\d+)", heard.getvalue()) == ["1", "2"]
+    above, kill, below = heard.getvalue().split("*" * 78)
+    assert above.endswith("\n\n")
+    assert "KILLED" in kill
+    assert below == "\n\n"
+
+
+def test_a_demo_that_is_killed_takes_its_worker_with_it() -> None:
+    playing = subprocess.Popen(
+        [*DEMO, "60"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert playing.stdout is not None
+    with playing, playing.stdout as output:
+        lines = iter(output.readline, "")
+        pid = int(PID.findall(next(lines))[0])
+        next(line for line in lines if "published" in line)
+        assert is_alive(pid)
+        playing.kill()
+    clock = Clock()
+    ends = clock.monotonic() + 30
+    while is_alive(pid):
+        assert clock.monotonic() < ends, "the worker outlives the demo"
+        clock.sleep(timedelta(milliseconds=50))
