@@ -20,6 +20,7 @@ from rotator.cli import (
     living,
     rekeying,
     rotating,
+    running,
     seeding,
     showing,
     switching,
@@ -141,10 +142,17 @@ _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (_ACT, switching.resume),
     (_ACT, changing.forget),
     (_KEEP, living.worker),
+    (_KEEP, running.exec_),
     (_KEEP, living.migrate),
     (_KEEP, rekeying.rekey),
     (_BEGIN, changing.init),
     (_BEGIN, living.demo),
 )
 for _panel, _verb in _VERBS:
-    app.command(cls=_Verb, rich_help_panel=_panel)(told(_verb))
+    app.command(
+        _verb.__name__.rstrip("_"),
+        cls=_Verb,
+        rich_help_panel=_panel,
+        # What stands behind a command that is run is the command's.
+        context_settings={"allow_interspersed_args": _verb is not running.exec_},
+    )(told(_verb))

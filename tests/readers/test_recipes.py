@@ -31,6 +31,7 @@ PROMISED = {
         "Lambda extension",
         "Powertools for AWS Lambda",
         "pydantic-settings",
+        "rotator exec",
         "Secrets Manager Agent",
     },
 }
