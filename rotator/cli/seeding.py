@@ -33,7 +33,9 @@ def seed(
     """Give a credential a new refresh token, from a hidden prompt or from stdin.
 
     The provider is asked about it first: a dead token is refused, a living one is kept with its
-    real dates. This is the way out of *needs a person*.
+    real dates. Where it cannot tell when a token dies, a person must: at the prompt, or beforehand
+    with --expires-at.
+    This is the way out of *needs a person*.
     """
     from rotator.cli.opening import House
 
@@ -46,6 +48,8 @@ def seed(
     house = House.open()
     credential = house.one(name)
     _refuse_chainless(credential)
+    if not (expires_at or _can_tell(credential) or _at_a_terminal()):
+        raise _undecided(credential, house.clock.now())  # before a token is piped in for nothing
     token = _read(credential)
     with house.tools() as tools:
         inspected = _inspected(tools, credential, replace(token, expires_at=given), expires_at)
@@ -63,6 +67,13 @@ def _refuse_chainless(credential: "Credential") -> None:
     raise BadUsage(
         f"{credential.qualified} keeps no refresh token", remedy=f"its seeds are read from {where}"
     )
+
+
+def _can_tell(credential: "Credential") -> bool:
+    """Whether the provider can be asked about a refresh token at all."""
+    from rotator.model import REFRESH_TOKEN
+
+    return REFRESH_TOKEN in credential.provider.inspections
 
 
 def _read(credential: "Credential") -> "Token":
@@ -150,17 +161,24 @@ def _must_ask(verdict: "Verdict") -> bool:
 
 
 def _asked_expiry(credential: "Credential", now: datetime) -> datetime | None:
-    """Where nobody can tell, whoever made the token can; the job's own lifespan is proposed."""
+    """Where the provider cannot tell, whoever made it can; the job's own lifespan is proposed."""
+    if not _at_a_terminal():
+        raise _undecided(credential, now)
+    question = f"When does the refresh token of {credential.qualified} die (nobody else can tell)"
+    said = str(typer.prompt(question, default=_proposed(credential, now)))
+    return None if said == _NEVER else _instant(said)
+
+
+def _undecided(credential: "Credential", now: datetime) -> BadUsage:
+    remedy = f"--expires-at {_proposed(credential, now)}"
+    return BadUsage("the provider does not tell when this token dies", remedy=remedy)
+
+
+def _proposed(credential: "Credential", now: datetime) -> str:
     from rotator.model import REFRESH_TOKEN
 
     lifespan = credential.schedule.token(REFRESH_TOKEN).lifespan
-    proposed = f"{now + lifespan:%Y-%m-%d}" if lifespan else _NEVER
-    if not _at_a_terminal():
-        raise BadUsage(
-            "the provider does not tell when this token dies", remedy=f"--expires-at {proposed}"
-        )
-    said = str(typer.prompt("It does not tell when it dies. When?", default=proposed))
-    return None if said == _NEVER else _instant(said)
+    return f"{now + lifespan:%Y-%m-%d}" if lifespan else _NEVER
 
 
 def said(verdict: "Verdict") -> dict[str, str]:

@@ -127,6 +127,14 @@ def test_where_nobody_can_tell_a_person_must(here: Town, given: str, text: str) 
     assert text in said.err
 
 
+def test_what_nobody_can_tell_is_asked_for_before_a_token_is_read(here: Town) -> None:
+    here.urls = {**here.urls, "chain": here.urls["oauth"]}
+    here.job("chain", CHAIN)
+    said = here.run("seed", "chain", stdin="", OAUTH_TOKEN="")
+    assert said.code == Exit.USAGE
+    assert "the provider does not tell when this token dies (--expires-at never)" in said.err
+
+
 def test_what_a_person_tells_is_kept(here: Town) -> None:
     here.urls = {**here.urls, "chain": here.urls["oauth"]}
     here.job("chain", CHAIN)
