@@ -101,16 +101,23 @@ class Cache:
             return self._board()
 
     def _unasked(self, value: str) -> _Flight | None:
-        """A read that began after the refusal, until there was one for this very token."""
+        """A read that began after the refusal, until one for this very token was answered.
+
+        The first is not held up by an earlier failure: an outage may be over, and its end is when
+        a worker that waited for it ends the token in use.
+        """
         now = self._clock.now()
         with self._lock:
             self._attend()
             kept = self.kept
-            if kept.reading is None or kept.reading.value != value or kept.must_wait(now):
+            if kept.reading is None or kept.reading.value != value:
                 return None
             if self._refused and self._refused[0] == value:
                 landed = self._refused[1]
-                return None if landed.done() else _Flight(landed, mine=False)
+                if not landed.done():
+                    return _Flight(landed, mine=False)
+                if not kept.failures or kept.must_wait(now):
+                    return None
             flight = self._board()
             if flight.mine:
                 self._refused = value, flight.landed
@@ -200,8 +207,6 @@ class Cache:
             before = self.kept
             if self._under_way is landed:  # else all was forgotten meanwhile
                 self.kept, self._under_way = kept, None
-            if kept.failures:
-                self._refused = None  # nobody knows yet what is there
             if self._wake is not None:
                 self._wake.set()
         landed.set_result(None)

@@ -265,6 +265,21 @@ def test_a_refusal_while_secrets_manager_is_down_is_no_error_and_is_asked_again(
     assert token.refused(refused)
 
 
+def test_a_refusal_just_after_an_outage_waits_for_no_back_off(
+    secret: FakeSecret, clock: FakeClock
+) -> None:
+    token = secret.token()
+    refused = token.value
+    secret.fail(Unavailable)
+    for _ in range(20):
+        clock.advance(MINUTE)
+        assert token.value == refused
+    secret.rotate()
+    secret.fail(None)
+    assert token.refused(refused)
+    assert token.generation == 2
+
+
 def test_a_refusal_of_what_was_never_held_reads_nothing(secret: FakeSecret) -> None:
     assert not secret.token().refused("whatever")
     assert secret.reads == 0
