@@ -97,6 +97,8 @@ class Reason(StrEnum):
     ANSWER_DONE = "the answer has reached every secret"
     REFRESH_TOKEN_NEW = "a new refresh token is not kept yet"
     SEED_NEW = "a seed that a grant will spend is not kept yet"
+    TOKEN_IN_USE = "the token in use hangs on the chain at hand"
+    CHAIN_MISSING = "with a second chain no renewal would end the token in use"
     ACCESS_TOKEN_NEW = "a new access token is not published yet"
     UNANSWERED = "a request went unanswered"
     MISSING = "there is no token"

@@ -7,7 +7,7 @@
 | the current version of either secret is not the one on record | MEND |
 | a sealed answer not yet read | READ |
 | a read answer that each secret it has a token for has reached or passed | DROP |
-| a refresh token read and not kept; a seed that starts a chain; a chain to adopt | KEEP |
+| a refresh token read and not kept; a pair to turn; a seed or a chain to take over | KEEP |
 | an access token read, alive, of a higher generation than the published one | PUBLISH |
 | a request past `settles_at` with no answer | SETTLE |
 | a token wanted, a grant usable, nothing open on what it would present | OBTAIN |
@@ -27,6 +27,8 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
 LAG_POLL = timedelta(seconds=2)
 SEED = "seed"
 """The subject of a KEEP that keeps a seed instead of an answer's token."""
+TURN = "turn"
+"""The subject of a KEEP in which a pair's two chains change places."""
 ADOPT = "adopt"
 """The subject of a KEEP that takes over another ledger's chain."""
 
@@ -131,6 +133,8 @@ class Seen:
     wants: tuple[Want, ...] = ()
     """In the order in which they should be met."""
     seed_to_keep: bool = False
+    pair_to_turn: bool = False
+    """A renewal would end the token in use, unless it is made with the pair's other chain."""
     chain_to_adopt: bool = False
     """The keyring is another ledger's, and has not moved for a whole settle time."""
     back_offs: Mapping[str, datetime] = field(default_factory=dict)
@@ -183,9 +187,11 @@ class Seen:
     @property
     def unkept(self) -> list[str]:
         answers = [answer.id for answer in self._newest_first(REFRESH_TOKEN)]
-        seed = [SEED] if self.seed_to_keep and self._open(f"keep:{SEED}") else []
-        adopt = [ADOPT] if self.chain_to_adopt and self._open(f"keep:{ADOPT}") else []
-        return [*answers, *seed, *adopt] if self._open("keep") else []
+        others = {TURN: self.pair_to_turn, SEED: self.seed_to_keep, ADOPT: self.chain_to_adopt}
+        called_for = [
+            what for what, there in others.items() if there and self._open(f"keep:{what}")
+        ]
+        return [*answers, *called_for] if self._open("keep") else []
 
     @property
     def unpublished(self) -> list[AnswerSeen]:
@@ -231,7 +237,11 @@ IDLE = timedelta(days=1)
 """How long a credential rests at most, so that a changed seed or secret is seen."""
 
 
-_WHY_KEEP = {SEED: Reason.SEED_NEW, ADOPT: Reason.ANOTHER_LEDGER}
+_WHY_KEEP = {
+    TURN: Reason.TOKEN_IN_USE,
+    SEED: Reason.SEED_NEW,
+    ADOPT: Reason.ANOTHER_LEDGER,
+}
 
 
 def next_step(seen: Seen) -> Step:

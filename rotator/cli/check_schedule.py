@@ -25,13 +25,13 @@ def schedule(credential: Credential, row: Row | None, clock: Clock) -> Iterator[
         if shelf not in credential.secrets:
             continue
         record = row.records.get(shelf) if row else None
-        observed, expected = _observed(record), _expected(credential, name)
-        lifespan = observed or expected
+        observed, hoped = _observed(record), expected(credential, name)
+        lifespan = observed or hoped
         if lifespan is None:
             yield _unknown(credential, name, record)
             continue
-        if observed and expected and abs(observed - expected) > expected * _TOLERANCE:
-            text = f"lives {rough(observed)}, and {rough(expected)} was expected"
+        if observed and hoped and abs(observed - hoped) > hoped * _TOLERANCE:
+            text = f"lives {rough(observed)}, and {rough(hoped)} was expected"
             yield Finding(WARNING, credential.qualified, name, text)
         yield _fitting(credential, name, lifespan, clock)
 
@@ -42,7 +42,13 @@ def _observed(record: OnRecord | None) -> timedelta | None:
     return record.expires_at - record.issued_at
 
 
-def _expected(credential: Credential, name: str) -> timedelta | None:
+def lifespan_of(credential: Credential, name: str, row: Row | None) -> timedelta | None:
+    """As the last token had it, else as it is expected; None where nobody knows."""
+    record = row.records.get(_SHELVES[name]) if row else None
+    return _observed(record) or expected(credential, name)
+
+
+def expected(credential: Credential, name: str) -> timedelta | None:
     """The job's word, or else the vendor's."""
     stated = credential.schedule.token(name).lifespan
     return stated or plugins()[credential.provider.name].lifespans.get(name)
@@ -62,7 +68,7 @@ def _fitting(credential: Credential, name: str, lifespan: timedelta, clock: Cloc
     if name == ACCESS_TOKEN and not fits(lifespan, asked.consumer_max_staleness):
         text = f"lives {rough(lifespan)}, too short for consumers that look every "
         return Finding(WARNING, about, name, text + rough(asked.consumer_max_staleness))
-    found = _example(credential, name, lifespan, clock)
+    found = example(credential, name, lifespan, clock)
     if found.gave_way is not GaveWay.NOTHING:
         text = f"{found.gave_way}: survives {rough(found.survives)} of {rough(asked.survive)}"
         return Finding(WARNING, about, name, text)
@@ -70,7 +76,7 @@ def _fitting(credential: Credential, name: str, lifespan: timedelta, clock: Cloc
     return Finding(OK, about, name, text)
 
 
-def _example(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Renewal:
+def example(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Renewal:
     """As if it were issued now."""
     now = clock.now()
     asked = terms(credential.schedule, name, now, now + lifespan)
@@ -91,9 +97,6 @@ def gaps(credential: Credential) -> Iterator[Finding]:
             " spend a refresh token twice: `rotator adopt` after every restore"
         )
         yield Finding(NOTE, about, "limit", text)
-    if any(ACCESS_TOKEN in grant.kills for grant in grants):
-        text = "a renewal may end the old token at once: consumers must read anew on a 401 or 403"
-        yield Finding(NOTE, about, "limit", text)
 
 
 def _comes_back(credential: Credential) -> bool:
@@ -112,7 +115,7 @@ def _lost_answer(credential: Credential) -> str:
         "should an answer with a new refresh token be lost, only a person can make another"
         f" (`rotator seed {credential.qualified}`)"
     )
-    lifespan = _expected(credential, REFRESH_TOKEN)
+    lifespan = expected(credential, REFRESH_TOKEN)
     if lifespan is None or lifespan < timedelta(days=1):
         return text
     share = lifespan / 2 if lifespan <= SHORT_LIFE else lifespan * 2 / 3

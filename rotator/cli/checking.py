@@ -52,7 +52,7 @@ def check(
 
 
 def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> Iterator[Finding]:
-    from rotator.cli import check_aws, check_jobs, check_key, check_schedule
+    from rotator.cli import check_aws, check_jobs, check_key, check_readers, check_schedule
 
     chosen = house.chosen(names) if names else list(house.book.credentials.values())
     rows = {row.credential: row for row in house.rows()}
@@ -63,6 +63,7 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
     for credential in chosen:
         yield from check_schedule.schedule(credential, rows.get(credential.qualified), house.clock)
         yield from check_schedule.gaps(credential)
+        yield from check_readers.readers(credential, rows.get(credential.qualified), house.clock)
     yield from check_jobs.limits(house, chosen)
     with house.store() as store:
         yield from check_jobs.seeds(house, chosen, store, rows, offline=offline)

@@ -55,7 +55,7 @@ LINES: Mapping[str, str] = {
     "mend": "the current version of either secret is not the one on record",
     "read": "a sealed answer not yet read",
     "drop": "a read answer that each secret it has a token for has reached or passed",
-    "keep": "a refresh token read and not kept; a seed that starts a chain; a chain to adopt",
+    "keep": "a refresh token read and not kept; a pair to turn; a seed or a chain to take over",
     "publish": "an access token read, alive, of a higher generation than the published one",
     "settle": "a request past `settles_at` with no answer",
     "obtain": "a token wanted, a grant usable, nothing open on what it would present",
@@ -160,6 +160,14 @@ def _tokens(sight: Sight) -> Iterator[dict[str, Any]]:
                 "renew_at": due.at if due else None,
                 "gave_way": due.gave_way if due else None,
             }
+    if spare := sight.holdings.spare:
+        yield {
+            "token": "refresh_token, spare",
+            "issued_at": spare.token.issued_at,
+            "expires_at": spare.token.expires_at,
+            "renew_at": None,
+            "gave_way": None,
+        }
 
 
 def _wants(sight: Sight) -> Iterator[dict[str, Any]]:

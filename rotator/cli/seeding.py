@@ -28,6 +28,10 @@ def seed(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Inspect the token and say what would be done.")
     ] = False,
+    spare: Annotated[
+        bool,
+        typer.Option("--spare", help="Put it beside the one that is there, to use them in turn."),
+    ] = False,
     as_json: options.Json = False,
 ) -> int:
     """Give a credential a new refresh token, from a hidden prompt or from stdin.
@@ -48,12 +52,14 @@ def seed(
     house = House.open()
     credential = house.one(name)
     _refuse_chainless(credential)
+    if spare:
+        _refuse_alone(credential)
     if not (expires_at or _can_tell(credential) or _at_a_terminal()):
         raise _undecided(credential, house.clock.now())  # before a token is piped in for nothing
     token = _read(credential)
     with house.tools() as tools:
         inspected = _inspected(tools, credential, replace(token, expires_at=given), expires_at)
-        told = _tried(*inspected) if dry_run else _kept(house, tools, *inspected)
+        told = _tried(*inspected) if dry_run else _kept(house, tools, *inspected, spare=spare)
     return _report_seed(house, told, dry_run=dry_run, as_json=as_json)
 
 
@@ -74,6 +80,15 @@ def _can_tell(credential: "Credential") -> bool:
     from rotator.model import REFRESH_TOKEN
 
     return REFRESH_TOKEN in credential.provider.inspections
+
+
+def _refuse_alone(credential: "Credential") -> None:
+    if not credential.provider.isolated:
+        raise BadUsage(
+            f"{credential.qualified} cannot use two refresh tokens in turn",
+            remedy="see `alternate` in jobs/README.md: only where a renewal ends the token in use,"
+            " and the provider keeps chains apart",
+        )
 
 
 def _read(credential: "Credential") -> "Token":
@@ -132,12 +147,15 @@ def _kept(
     credential: "Credential",
     token: "Token",
     verdict: "Verdict",
+    *,
+    spare: bool,
 ) -> dict[str, Any]:
-    from rotator.rotation.keyring import seed as put
+    from rotator.rotation import keyring
 
+    put = keyring.second if spare else keyring.seed
     with house.guarded(tools.ledger):
         taken = put(tools, credential, token, verdict)
-    written = {"generation": taken.generation, "request": taken.manual_id}
+    written = {"generation": taken.generation, "request": taken.manual_id or None}
     return _told(credential, verdict, taken.expires_at) | written
 
 

@@ -67,6 +67,13 @@ class Job(JobSettings):
         default=True, description="A new refresh token may end the access tokens of the old one."
     )
 
+    alternate: bool = Field(
+        default=True,
+        description="Hold two refresh tokens of the user and use them in turn, so that no renewal"
+        " ends the token in use. The second is made with the password; without one, a person makes"
+        " it: `rotator seed --spare`.",
+    )
+
 
 class Credential(Settings):
     """Whose tokens they are."""
@@ -234,6 +241,8 @@ def build(job: Job, credential: Credential, seeds: frozenset[str]) -> Provider:
         identity={name: value for name, value in identity.items() if value},
         grants=(mint, regenerate, log_in) if _PASSWORD in seeds else (mint, regenerate),
         header=lambda token: ("TOKEN", token.value.reveal()),
+        isolated=job.alternate and (job.mint_kills or job.regenerate_kills),
+        second_by=_PASSWORD if _PASSWORD in seeds else "",
         token_type="TOKEN",  # noqa: S106 - its kind
         inspections={
             REFRESH_TOKEN: _inspection(

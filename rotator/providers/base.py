@@ -140,6 +140,11 @@ class Provider:
     """What a consumer sends: the header's name and its whole value."""
     token_type: str = "Bearer"
     inspections: Mapping[str, Inspection] = field(default_factory=dict)
+    isolated: bool = False
+    """Chains of one principal live side by side, and a grant kills only what came of its own: a
+    credential may hold a pair of them and use them in turn."""
+    second_by: str = ""
+    """The grant that makes a second chain beside the first; empty: only a person can."""
 
     @property
     def is_chain(self) -> bool:

@@ -8,15 +8,16 @@ but a barred token, or one that is dead by our clock, never hides a fresh seed.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from rotator.errors import SealError, SeedMissing
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Because, Mark, MarkKind, Record, Seal
-from rotator.model import REFRESH_TOKEN, Token
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
 from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose
 from rotator.providers.base import Grant
 from rotator.rotation.jumps import asked_at
-from rotator.rotation.sealed import kept_token, parsed, seed_mark, unpack_tokens
+from rotator.rotation.sealed import kept_token, parsed, seed_mark, spare_token, unpack_tokens
 from rotator.rotation.tools import Tools
 
 
@@ -48,7 +49,7 @@ class Holdings:
         self._credential = credential
         self._provider = credential.provider
         self._record = record
-        self._keyring = keyring
+        self.keyring = keyring
         self.now = now
         self._spent: dict[str, Mark] = {}
         self._refusals = {m.key: m for m in record.marks if m.kind is MarkKind.REFUSED}
@@ -65,24 +66,24 @@ class Holdings:
     @property
     def foreign(self) -> bool:
         """Whether the keyring belongs to another ledger, so that we may not spend what is in it."""
-        owner = self._keyring.get("ledger_id", "")
+        owner = self.keyring.get("ledger_id", "")
         return bool(owner) and owner != self._tools.ledger.ledger_id
 
     @property
     def elsewhere(self) -> str:
         """The host that the keyring is for, where it is another than the job's."""
-        host = self._keyring.get("host", "")
+        host = self.keyring.get("host", "")
         return "" if host == self._provider.host else host
 
     @property
     def was_adopted(self) -> bool:
         """Whether a ledger has taken this chain over by itself before; that happens once."""
-        return bool(self._keyring.get("adopted_at"))
+        return bool(self.keyring.get("adopted_at"))
 
     @property
     def spends_from(self) -> datetime | None:
         """When a chain may be spent that was taken over: its owner may have been in flight."""
-        adopted_at = parsed(self._keyring.get("adopted_at", ""))
+        adopted_at = parsed(self.keyring.get("adopted_at", ""))
         if adopted_at is None or adopted_at > self.now + SKEW:
             return None
         return adopted_at + self._tools.settle_time
@@ -111,7 +112,41 @@ class Holdings:
     @property
     def kept(self) -> Token | None:
         """The refresh token in the keyring, whoever put it there."""
-        return kept_token(self._keyring)
+        return kept_token(self.keyring)
+
+    @property
+    def mints(self) -> bool:
+        """Whether the refresh token in the keyring may be presented for an access token."""
+        return any(self._mints(held) for held in self._kept())
+
+    @property
+    def spare(self) -> Held | None:
+        """The pair's other refresh token, None where there is none that may be presented."""
+        token = spare_token(self.keyring)
+        if token is None or self.elsewhere:
+            return None
+        held = self._hold(REFRESH_TOKEN, token, Source.KEYRING)
+        return held if self._mints(held) else None
+
+    def choice_of(self, name: str) -> Choice | None:
+        """That very grant with what we hold for it, None where it may not be used."""
+        grant = self._provider.grant(name)
+        presents = self._presents(grant) if grant else ()
+        usable = grant is not None and presents and not self._refused(grant, presents)
+        return Choice(grant, presents) if usable and grant else None
+
+    def _mints(self, held: Held) -> bool:
+        """Whether any grant would take it for an access token; doubt alone does not bar it."""
+        minting = [
+            grant
+            for grant in self._provider.grants
+            if ACCESS_TOKEN in grant.yields and REFRESH_TOKEN in grant.needs
+        ]
+        return not self._expired(held.token) and any(
+            presents and not self._refused(grant, presents)
+            for grant in minting
+            for presents in [self._beside(held.holding, grant)]
+        )
 
     def spending(self, holding: Holding) -> list[Choice]:
         """Every grant that would spend this token, with what else it would present."""
@@ -128,10 +163,15 @@ class Holdings:
 
     def _beside(self, holding: Holding, grant: Grant) -> tuple[Holding, ...]:
         """What the grant presents with this token in it; nothing where something is missing."""
-        needs = sorted(grant.needs)
+        return self._presents(grant, {holding.name: holding})
+
+    def _presents(
+        self, grant: Grant, fixed: Mapping[str, Holding] = MappingProxyType({})
+    ) -> tuple[Holding, ...]:
+        """The preferred of each that the grant needs, but for those fixed."""
         found = [
-            [holding] if name == holding.name else [h.holding for h in self._by_name.get(name, ())]
-            for name in needs
+            [fixed[name]] if name in fixed else [h.holding for h in self._by_name.get(name, ())]
+            for name in sorted(grant.needs)
         ]
         return tuple(each[0] for each in found) if all(found) else ()
 
@@ -188,9 +228,9 @@ class Holdings:
 
     def _grew_from(self, seed: Token) -> bool:
         """Also where the job has moved: an old host's seed is never sent to a new one."""
-        kept_for = replace(self._provider, host=self._keyring.get("host", ""))
+        kept_for = replace(self._provider, host=self.keyring.get("host", ""))
         mark = seed_mark(kept_for, self._credential.qualified, seed.value)
-        return self._keyring.get("seed") == mark
+        return self.keyring.get("seed") == mark
 
     def _sealed(self) -> list[Held]:
         newest_first = sorted(self._record.seals, key=lambda s: s.intent.generation, reverse=True)
@@ -209,8 +249,8 @@ class Holdings:
             return None
 
     def _kept(self) -> list[Held]:
-        token = kept_token(self._keyring)
-        if token is None or self._keyring.get("host") != self._provider.host:
+        token = kept_token(self.keyring)
+        if token is None or self.keyring.get("host") != self._provider.host:
             return []
         return [self._hold(REFRESH_TOKEN, token, Source.KEYRING)]
 

@@ -6,11 +6,20 @@ from rotator.clock import new_id
 from rotator.errors import AnotherLedger
 from rotator.ledger.base import AddMark, Because, Change, Killed, Lift, Mark, MarkKind
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
-from rotator.plan import ADOPT, SEED, Step
+from rotator.plan import ADOPT, SEED, TURN, Step
 from rotator.policy import Holding
 from rotator.providers.base import Alive, Dead, Verdict
 from rotator.rotation.look import Sight
-from rotator.rotation.sealed import CARRIED, instant, seed_mark
+from rotator.rotation.pairs import stands_apart
+from rotator.rotation.sealed import (
+    CARRIED,
+    NO_PAIR,
+    PAIR,
+    TURNED,
+    instant,
+    seed_mark,
+    spare_fields,
+)
 from rotator.rotation.steps import Done, Hands, dropped, lifted, unsealed
 
 
@@ -18,6 +27,8 @@ def keep(hands: Hands, sight: Sight, step: Step) -> Done:
     """One put; its id and bytes are a function of the seal alone, so it may be done again."""
     if step.subject == SEED:
         return _keep_seed(hands, sight)
+    if step.subject == TURN:
+        return _turn(hands, sight)
     if step.subject == ADOPT:
         return _adopt(hands, sight)
     seal = sight.seal(step.subject)
@@ -26,6 +37,25 @@ def keep(hands: Hands, sight: Sight, step: Step) -> Done:
     changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried)
     over = [*lifted(sight, "keep"), *dropped(hands, seal)]
     return Done([*changes, *over], text=f"generation {generation}")
+
+
+def _turn(hands: Hands, sight: Sight) -> Done:
+    """A pair's chains change places; a spare that the provider disowns is no pair any more."""
+    spare, at_hand = sight.holdings.spare, sight.holdings.kept
+    assert spare is not None  # noqa: S101 - they are what made this the next step
+    assert at_hand is not None  # noqa: S101
+    carried = {name: sight.keyring.get(name, "") for name in CARRIED}
+    generation, now = hands.next_generation(sight), hands.tools.clock.now()
+    verdict = hands.inspect(REFRESH_TOKEN, spare.token)
+    if isinstance(verdict, Dead):
+        alone = carried | spare_fields(None) | {NO_PAIR: instant(now)}
+        changes = hands.put_keyring(new_id(), at_hand, generation, alone)
+        text = f"the provider disowns the second chain: {verdict.text}"
+        return Done([*changes, Lift(what="keep:turn")], outcome="Rejected", text=text)
+    apart = stands_apart(sight.keyring, sight.access.generation if sight.access else 0)
+    turned = carried | spare_fields(at_hand) | {TURNED: "" if apart else str(generation)}
+    changes = hands.put_keyring(new_id(), spare.token, generation, turned)
+    return Done([*changes, Lift(what="keep:turn")], text=f"generation {generation}")
 
 
 def _keep_seed(hands: Hands, sight: Sight) -> Done:
@@ -41,7 +71,9 @@ def _keep_seed(hands: Hands, sight: Sight) -> Done:
     mark = seed_mark(hands.credential.provider, hands.credential.qualified, token.value)
     dated = _dated(hands, token, verdict)
     generation = hands.next_generation(sight)
-    changes = hands.put_keyring(new_id(), dated, generation, {"seed": mark})
+    pair = {name: sight.keyring.get(name, "") for name in PAIR}
+    carried = pair | {"seed": mark, TURNED: str(generation)}
+    changes = hands.put_keyring(new_id(), dated, generation, carried)
     return Done([*changes, Lift(what="keep:seed")], text=f"generation {generation}")
 
 

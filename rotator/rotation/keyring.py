@@ -18,7 +18,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Because, Change, Lease, LiftMark, Manual, MarkKind, Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.providers.base import Alive, Dead, Verdict
-from rotator.rotation.sealed import CARRIED, kept_token
+from rotator.rotation.sealed import CARRIED, NO_PAIR, TURNED, kept_token, spare_fields
 from rotator.rotation.steps import Hands
 from rotator.rotation.tools import Tools
 from rotator.store.base import Version
@@ -54,6 +54,38 @@ def seed(tools: Tools, credential: Credential, token: Token, verdict: Verdict) -
     with _held(tools, credential) as (hands, record):
         _refuse_spent(tools, token.value, verdict)
         return _put(hands, record, token, verdict, "seeded")
+
+
+def second(tools: Tools, credential: Credential, token: Token, verdict: Verdict) -> Taken:
+    """Keep a refresh token beside the one at hand, so that the two are used in turn.
+
+    Raises Rejected if it is dead, and RotatorError where there is no first one to put it beside.
+    """
+    if isinstance(verdict, Dead):
+        raise Rejected(f"the provider disowns this token: {verdict.text or 'no reason given'}")
+    with _held(tools, credential) as (hands, record):
+        _refuse_spent(tools, token.value, verdict)
+        current = hands.versions[Shelf.KEYRING]
+        first = kept_token(current.fields) if current else None
+        if current is None or first is None or first.value == token.value:
+            raise RotatorError(
+                f"{credential.qualified} has no other refresh token to put this one beside",
+                remedy=f"first `rotator seed {credential.qualified}`, without --spare",
+            )
+        _refuse_unsettled(hands, record, current)
+        dated = _dated(token, verdict, tools.clock.now())
+        kept = {name: current.fields.get(name, "") for name in CARRIED}
+        kept |= spare_fields(dated) | {NO_PAIR: ""}
+        generation = _next_generation(hands, record)
+        hands.extend()
+        changes = hands.put_keyring(new_id(), first, generation, kept)
+        tools.ledger.write(hands.lease, *changes, *_lifted(tools, token.value, verdict))
+    return Taken(
+        credential=credential.qualified,
+        verdict=verdict,
+        expires_at=dated.expires_at,
+        generation=generation,
+    )
 
 
 def adopt(tools: Tools, credential: Credential) -> Taken | None:
@@ -120,9 +152,10 @@ def _put(hands: Hands, record: Record, token: Token, verdict: Verdict, why: str)
     dated = _dated(token, verdict, now)
     generation = _next_generation(hands, record)
     hands.extend()
-    changes = hands.put_keyring(
-        new_id(), dated, generation, {field: fields.get(field, "") for field in CARRIED}
-    )
+    carried = {field: fields.get(field, "") for field in CARRIED}
+    if (first := kept_token(fields)) is None or first.value != token.value:
+        carried[TURNED] = str(generation)  # it has minted nothing yet
+    changes = hands.put_keyring(new_id(), dated, generation, carried)
     lifted = _lifted(hands.tools, token.value, verdict)
     hands.tools.ledger.write(hands.lease, *changes, *lifted)
     wish = request(name, now, why, tokens=frozenset({ACCESS_TOKEN}), again=True)

@@ -15,6 +15,7 @@ from rotator.plan import AnswerSeen, IntentSeen, Seen
 from rotator.policy import Choice, Holding, Renewal, Source
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.jumps import asked_at, holds, is_void
+from rotator.rotation.pairs import Pair, pair
 from rotator.rotation.sealed import parsed
 from rotator.rotation.shelves import shelf_seen
 from rotator.rotation.tools import Tools
@@ -98,19 +99,27 @@ def look(
     reasons = {name: reason_for(name, newest[name], later[name], record, now) for name in later}
     paused = record.row.paused_at is not None
     wanted = {} if paused else _wanted(credential, holdings, reasons)
-    choices = {token: choice for token in wanted if (choice := holdings.choose(token))}
+    facts = _facts(tools, credential, record, versions, now)
+    chains = (
+        Pair() if paused else pair(credential, record, holdings, wanted, access, facts.back_offs)
+    )
+    if chains.second:
+        wanted = {REFRESH_TOKEN: Reason.CHAIN_MISSING} | _without(REFRESH_TOKEN, wanted)
+    if chains.defers:
+        wanted = _without(REFRESH_TOKEN, wanted)
+    choices = _choices(holdings, wanted, chains)
     seed = None if paused else _seed_to_keep(credential, holdings, choices)
     adopts_at = None if paused else _adopts_at(tools, credential, record, holdings)
-    facts = _facts(tools, credential, record, versions, now)
     seen = replace(
         facts,
         wants=tuple(
             want(token, why, choices.get(token), holdings, record, facts.back_offs)
             for token, why in wanted.items()
         ),
+        pair_to_turn=chains.turns,
         seed_to_keep=seed is not None,
         chain_to_adopt=adopts_at is not None and adopts_at <= now,
-        renew_at=_renewals(later, wanted, adopts_at),
+        renew_at=_renewals(later, wanted, adopts_at, chains.turn_at),
     )
     return Sight(
         seen=seen, record=record, versions=versions, holdings=holdings, choices=choices,
@@ -119,12 +128,25 @@ def look(
     )  # fmt: skip
 
 
+def _without(token: str, wanted: Mapping[str, Reason]) -> dict[str, Reason]:
+    return {name: reason for name, reason in wanted.items() if name != token}
+
+
+def _choices(holdings: Holdings, wanted: Container[str], chains: Pair) -> dict[str, Choice]:
+    """What meets each want; a second chain is made by the one grant that is for that."""
+    chosen = {
+        REFRESH_TOKEN: chains.second or holdings.choose(REFRESH_TOKEN),
+        ACCESS_TOKEN: holdings.choose(ACCESS_TOKEN),
+    }
+    return {token: choice for token, choice in chosen.items() if token in wanted and choice}
+
+
 def _renewals(
-    later: Mapping[str, Renewal | None], wanted: Container[str], adopts_at: datetime | None
+    later: Mapping[str, Renewal | None], wanted: Container[str], *others: datetime | None
 ) -> tuple[datetime, ...]:
     """When something is to be done that is not wanted yet."""
     found = [renewal.at for name, renewal in later.items() if renewal and name not in wanted]
-    return (*found, adopts_at) if adopts_at else tuple(found)
+    return (*found, *(at for at in others if at))
 
 
 def _facts(

@@ -29,7 +29,8 @@ from rotator.policy import Choice, Holding, Source
 from rotator.providers.base import Grant, Request
 from rotator.rotation.failing import back_off
 from rotator.rotation.look import Sight
-from rotator.rotation.sealed import CARRIED, Sealed, pack_answer
+from rotator.rotation.pairs import handed_on, spared
+from rotator.rotation.sealed import Sealed, pack_answer
 from rotator.rotation.steps import Done, Hands
 
 RETRY_SEAL = timedelta(seconds=5)
@@ -84,7 +85,9 @@ def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
         harmless = not (spending or sending.intent.kills)
         closed = [Close(intent_id=sending.intent.id, outcome="unanswered")] if harmless else []
         return _unsealed(hands, sight, sending, error, closed)
-    sealed = Sealed(answer=answer, held=_refresh_held(sight), carried=_carried(sight))
+    provider, generation = hands.credential.provider, sending.intent.generation
+    carried = handed_on(provider, sight.holdings, sending.grant, generation)
+    sealed = Sealed(answer=answer, held=_refresh_held(sight), carried=carried)
     cipher = hands.tools.sealing.seal(
         pack_answer(sealed), bound_to=hands.tools.bound_to(sending.intent, "answer")
     )
@@ -137,12 +140,19 @@ def _intent(hands: Hands, sight: Sight, choice: Choice) -> Intent:
         host=hands.credential.provider.host,
         presented={held.name: held.fingerprint for held in choice.presents},
         spends=spends,
-        kills=grant.kills,
+        kills=_kills(hands, sight, choice),
         intended_at=now,
         first_intended_at=_first_intended_at(sight, grant, spends) or now,
         send_by=send_by,
         settles_at=now + tools.settle_time,
     )
+
+
+def _kills(hands: Hands, sight: Sight, choice: Choice) -> frozenset[str]:
+    """Of what consumers may hold: nothing that came of a pair's other chain."""
+    published = sight.access.generation if sight.access else 0
+    apart = spared(hands.credential.provider, sight.holdings, choice, published)
+    return choice.grant.kills - {ACCESS_TOKEN} if apart else choice.grant.kills
 
 
 def _first_intended_at(sight: Sight, grant: Grant, spends: str | None) -> datetime | None:
@@ -165,10 +175,6 @@ def _made_from(hands: Hands, presents: Sequence[Holding]) -> int:
 def _refresh_held(sight: Sight) -> Secret | None:
     held = sight.holdings.refresh
     return held.token.value if held else None
-
-
-def _carried(sight: Sight) -> dict[str, str]:
-    return {name: sight.keyring.get(name, "") for name in CARRIED}
 
 
 def seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> None:

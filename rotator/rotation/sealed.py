@@ -13,9 +13,18 @@ from rotator.providers.base import Answer, Provider
 
 SCHEMA = "1"
 """Of the consumers' value: keys are only ever added."""
-CARRIED = ("seed", "adopted_at")
-"""Keyring fields that outlive a rotation: the mark of the seed that the chain grew from, and when
-another ledger took it over by itself, which happens once."""
+SPARE = "spare_refresh_token"
+"""The keyring field of a pair's other refresh token, the one that rests."""
+TURNED = "turned"
+"""The keyring field that says up to which generation published tokens came of the spare; empty:
+they came of the chain at hand."""
+NO_PAIR = "no_pair_since"
+"""The keyring field that says when a pair was given up, as its other chain had died."""
+CHAIN = ("seed", "adopted_at")
+PAIR = (TURNED, SPARE, "spare_issued_at", "spare_expires_at", NO_PAIR)
+CARRIED = (*CHAIN, *PAIR)
+"""Keyring fields that outlive a rotation: the mark of the seed that the chain grew from, when
+another ledger took it over by itself, which happens once, and a pair's other chain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +148,8 @@ def keyring_fields(
         "ledger_id": ledger_id,
         "provider": provider.name,
         "host": provider.host,
-        **{name: carried.get(name, "") for name in CARRIED},
+        **{name: carried.get(name, "") for name in CHAIN},
+        **{name: value for name in PAIR if (value := carried.get(name))},
         "credential": owner,
         "schema": SCHEMA,
     }
@@ -155,6 +165,27 @@ def kept_token(fields: Mapping[str, str]) -> Token | None:
         issued_at=parsed(fields.get("issued_at", "")),
         expires_at=parsed(fields.get("expires_at", "")),
     )
+
+
+def spare_token(fields: Mapping[str, str]) -> Token | None:
+    """The refresh token of a pair that rests, None where there is no pair."""
+    value = fields.get(SPARE)
+    if not value:
+        return None
+    return Token(
+        value=Secret(value),
+        issued_at=parsed(fields.get("spare_issued_at", "")),
+        expires_at=parsed(fields.get("spare_expires_at", "")),
+    )
+
+
+def spare_fields(token: Token | None) -> dict[str, str]:
+    """What a keyring says of the refresh token that rests; empty: there is none."""
+    return {
+        SPARE: token.value.reveal() if token else "",
+        "spare_issued_at": instant(token.issued_at) if token else "",
+        "spare_expires_at": instant(token.expires_at) if token else "",
+    }
 
 
 def seed_mark(provider: Provider, owner: str, seed: Secret) -> str:

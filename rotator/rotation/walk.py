@@ -12,7 +12,7 @@ from rotator.errors import LeaseLost, LedgerError, RotatorError, StoreError
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Change, Lease, Lift, Manual, Record, Rest, Stepped
 from rotator.model import Reason, State
-from rotator.plan import ADOPT, SEED, Step, Verb, next_step
+from rotator.plan import ADOPT, SEED, TURN, Step, Verb, next_step
 from rotator.rotation import steps
 from rotator.rotation.failing import back_off, told
 from rotator.rotation.keeping import keep
@@ -235,7 +235,7 @@ def _line(sight: Sight, step: Step) -> str:
         case Verb.OBTAIN:
             return f"grant:{sight.choices[step.subject].grant.name}"
         case Verb.KEEP:
-            return f"keep:{step.subject}" if step.subject in (SEED, ADOPT) else "keep"
+            return f"keep:{step.subject}" if step.subject in (TURN, SEED, ADOPT) else "keep"
         case Verb.PUBLISH:
             return "publish"
         case _:

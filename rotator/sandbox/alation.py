@@ -50,6 +50,8 @@ class AlationFake(Fake):
     refresh_lifespan: timedelta = timedelta(days=60)
     mint_revokes_siblings: bool = True
     regenerate_revokes_access: bool = True
+    second_revokes_first: bool = False
+    """Whether a log-in ends the user's earlier refresh tokens; the sources differ."""
     expired_answers: Literal["401", "200"] = "401"
     """How a validate call tells of a token that it knows and that is over."""
     dates: Literal["Z", "offset", "whole seconds", "none"] = "Z"
@@ -108,7 +110,22 @@ class AlationFake(Fake):
         password, user_id = self.passwords.get(fields["username"], ("", 0))
         if not password or fields["password"] != password:
             raise _refused("Unable to log in with the provided credentials.")
+        if self.second_revokes_first:
+            self._revoke_user(user_id)
         return json_reply(201, self._told(self._new_refresh(user_id, fields["name"])))
+
+    def revoke(self, token: str) -> None:
+        """As an administrator does in the web pages: a refresh token with all that came of it."""
+        with self.lock:
+            issued = self._refresh[token]
+            issued.revoked = True
+            self._revoke_children(issued)
+
+    def _revoke_user(self, user_id: int) -> None:
+        for issued in self._refresh.values():
+            if issued.user_id == user_id:
+                issued.revoked = True
+                self._revoke_children(issued)
 
     def _regenerate(self, fields: dict[str, Any]) -> Reply:
         spent = self._refresh.get(str(fields["refresh_token"]))

@@ -17,7 +17,9 @@ SCHEMA = "1"
 SCHEMA_KEY = "schema"
 CREDENTIAL_KEY = "credential"
 MOST_BYTES = 65_535
-PRIVATE_KEYS = frozenset({REFRESH_TOKEN, "client_secret", "password", "partner_token"})
+PRIVATE_KEYS = frozenset(
+    {REFRESH_TOKEN, "spare_refresh_token", "client_secret", "password", "partner_token"}
+)
 """What the worker alone needs; never in a secret that consumers read."""
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")

@@ -15,7 +15,7 @@ AMINO, OAUTH = "https://amino.test", "https://oauth.test"
 _LONG = Schedule(survive=HOUR)
 
 
-def _alation(name: str, *, seeded: bool, password: bool) -> Scenario:
+def _alation(name: str, *, seeded: bool, password: bool, pair: bool = False) -> Scenario:
     def seeds(fake: AlationFake) -> dict[str, str]:
         found = {"refresh_token": fake.hand_made(7)} if seeded else {}
         return {**found, "password": "correct horse"} if password else found
@@ -35,6 +35,7 @@ def _alation(name: str, *, seeded: bool, password: bool) -> Scenario:
         seeds=seeds,
         horizon=13 * HOUR,
         schedule=_LONG,
+        second=(lambda fake: fake.hand_made(7)) if pair else None,
     )
 
 
@@ -90,6 +91,7 @@ def _oauth(
 
 ALL = (
     _alation("alation, SSO", seeded=True, password=False),
+    _alation("alation, SSO, two chains", seeded=True, password=False, pair=True),
     _alation("alation, password", seeded=False, password=True),
     _alation("alation, seed and password", seeded=True, password=True),
     Scenario(

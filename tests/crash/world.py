@@ -13,9 +13,11 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Row
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.ledger.sql import SqlLedger
-from rotator.model import Secret, Shelf, State
+from rotator.model import Secret, Shelf, State, Token
+from rotator.providers.base import Alive
 from rotator.providers.registry import plugins
 from rotator.references import Place, SeedRef
+from rotator.rotation import keyring
 from rotator.rotation.tools import Tools
 from rotator.rotation.walk import Event, Outcome, rotate
 from rotator.sandbox.fakes import Fake
@@ -63,6 +65,8 @@ class Scenario:
     """Method and path of a call that any consumer makes."""
     horizon: timedelta
     schedule: Schedule = field(default_factory=Schedule)
+    second: Callable[[Any], str] | None = None
+    """The fake -> a refresh token that a person puts beside the first, once that is there."""
 
 
 @cache
@@ -94,6 +98,14 @@ class World:
         self.events: list[Event] = []
         self.effects = effects or Effects()
         self.tools = self.worker("first", self.effects)
+        if scenario.second:
+            self._paired(scenario.second(self.fake))
+
+    def _paired(self, second: str) -> None:
+        """Before the scenario begins, by hands that nobody counts."""
+        tools, token = self.worker("person", Effects()), Token(value=Secret(second))
+        rotate(tools, self.credential, self.events.append)
+        keyring.second(tools, self.credential, token, Alive())
 
     def _credential(self) -> Credential:
         scenario = self.scenario

@@ -64,6 +64,31 @@ def test_a_seed_is_the_way_out_of_needs_a_person(stuck: Town) -> None:
         assert keyring["ledger_id"] == ledger.ledger_id
 
 
+def test_a_second_chain_is_put_beside_the_first_and_closes_the_gap(here: Town) -> None:
+    here.run("rotate", SSO)
+    first = here.secret(SSO, Shelf.KEYRING)["refresh_token"]
+    assert "`rotator seed --spare alation/sso`" in " ".join(here.run("check", SSO).out.split())
+    said = here.run("seed", "--spare", SSO, "--json", stdin=here.hand_made() + "\n")
+    documented("seed", said.json)
+    assert (said.code, said.json["inspection"], said.json["request"]) == (0, "alive", None)
+    kept = here.secret(SSO, Shelf.KEYRING)
+    assert kept["refresh_token"] == first
+    assert kept["spare_refresh_token"].startswith("canary")
+    held = here.secret(SSO)["access_token"]
+    assert here.run("rotate", SSO).code == 0
+    assert here.secret(SSO)["access_token"] != held
+    assert here.alation.is_alive(held)
+    assert here.secret(SSO, Shelf.KEYRING)["spare_refresh_token"] == first
+    assert "refresh_token, spare" in here.run("explain", SSO).out
+
+
+def test_what_cannot_use_two_chains_is_told_so_before_a_token_is_read(here: Town) -> None:
+    here.job("chain", CHAIN.replace("{url}", here.urls["oauth"]))
+    said = here.run("seed", "--spare", "chain", stdin="canary", OAUTH_TOKEN="canary-seed")
+    assert said.code == Exit.USAGE
+    assert "cannot use two refresh tokens in turn" in said.err
+
+
 def test_the_providers_own_dates_win(here: Town) -> None:
     here.alation.refresh_lifespan = timedelta(days=5)
     said = here.run(

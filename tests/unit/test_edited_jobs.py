@@ -133,6 +133,7 @@ OWN: dict[str, Job] = {  # every setting of the job, and another value for it
         "body_encoding": "form",
         "mint_kills": False,
         "regenerate_kills": False,
+        "alternate": False,
     },
     "albato": {
         "base_url": "https://other.example.com",

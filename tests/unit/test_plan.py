@@ -99,6 +99,8 @@ def not_kept(seen: Seen) -> Step | None:
         return None
     if answer := newest_with(seen, REFRESH_TOKEN):
         return Step(Verb.KEEP, Reason.REFRESH_TOKEN_NEW, answer.id)
+    if seen.pair_to_turn and "keep:turn" not in seen.back_offs:
+        return Step(Verb.KEEP, Reason.TOKEN_IN_USE, "turn")
     if seen.seed_to_keep and "keep:seed" not in seen.back_offs:
         return Step(Verb.KEEP, Reason.SEED_NEW, "seed")
     if seen.chain_to_adopt and "keep:adopt" not in seen.back_offs:
@@ -163,7 +165,7 @@ TABLE: Mapping[tuple[str, str], Callable[[Seen], Step | None]] = {
         "DROP",
     ): everywhere,
     (
-        "a refresh token read and not kept; a seed that starts a chain; a chain to adopt",
+        "a refresh token read and not kept; a pair to turn; a seed or a chain to take over",
         "KEEP",
     ): not_kept,
     (
@@ -190,7 +192,7 @@ def line(step: Step, seen: Seen) -> str | None:
         case Verb.OBTAIN:
             grant = next(want.grant for want in seen.wants if want.token == step.subject)
             return f"grant:{grant}"
-        case Verb.KEEP if step.subject not in ("seed", "adopt"):
+        case Verb.KEEP if step.subject not in ("turn", "seed", "adopt"):
             return "keep"
         case Verb.PUBLISH:
             return "publish"
@@ -309,17 +311,18 @@ WANTS: list[tuple[Want, ...]] = [
     (want(REFRESH_TOKEN, "regenerate", keep_first=True), want(ACCESS_TOKEN)),
     (want(REFRESH_TOKEN, "regenerate", timedelta(0)), want(ACCESS_TOKEN, "refresh_token")),
 ]
-FLAGS = list(product((False, True), repeat=2))
+FLAGS = list(product((False, True), repeat=3))
 
 
 def every(answers: tuple[AnswerSeen, ...]) -> Iterator[Seen]:
-    for shelves, intents, wants, (seed, adopt) in product(AGREEMENTS, INTENTS, WANTS, FLAGS):
+    for shelves, intents, wants, (turn, seed, adopt) in product(AGREEMENTS, INTENTS, WANTS, FLAGS):
         yield Seen(
             now=NOW,
             shelves=shelves,
             answers=answers,
             intents=intents,
             wants=wants,
+            pair_to_turn=turn,
             seed_to_keep=seed,
             chain_to_adopt=adopt,
             renew_at=(NOW + 40 * DAY,),
@@ -346,8 +349,8 @@ def test_without_the_lease_nothing_is_done_whatever_is_seen(
 
 
 LINES = (
-    "mend:token", "mend:keyring", "read:a", "keep", "keep:seed", "keep:adopt", "publish",
-    "settle:i", "grant:regenerate", "grant:refresh_token",
+    "mend:token", "mend:keyring", "read:a", "keep", "keep:turn", "keep:seed", "keep:adopt",
+    "publish", "settle:i", "grant:regenerate", "grant:refresh_token",
 )  # fmt: skip
 BUSY = Seen(
     now=NOW,
@@ -358,6 +361,7 @@ BUSY = Seen(
     answers=(answer("a", 6, read=False), answer("b", 7, *BOTH)),
     intents=(intent("i", -HOUR),),
     wants=(want(REFRESH_TOKEN, "regenerate"), want(ACCESS_TOKEN, "refresh_token")),
+    pair_to_turn=True,
     seed_to_keep=True,
     chain_to_adopt=True,
 )
@@ -421,6 +425,7 @@ ANYTHING = st.builds(
     answers=ANY_ANSWERS,
     intents=ANY_INTENTS,
     wants=ANY_WANTS,
+    pair_to_turn=st.booleans(),
     seed_to_keep=st.booleans(),
     chain_to_adopt=st.booleans(),
     back_offs=st.dictionaries(st.sampled_from([*LINES, "look", "read:b", "settle:j"]), LATER),
