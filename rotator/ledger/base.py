@@ -366,6 +366,10 @@ class Ledger(Protocol):
         """Hold on for longer. Raises LeaseLost."""
         ...
 
+    def check(self, lease: Lease) -> None:
+        """Read the lease again. Raises LeaseLost where another was given since."""
+        ...
+
     def release(self, lease: Lease) -> None:
         """Let go, also of the claim that `sweep` made; never raises LeaseLost."""
         ...

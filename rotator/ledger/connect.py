@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, PoolProxiedConnection, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -69,6 +70,8 @@ class Database:
         self._writer = engine.execution_options(rotator_writes=True)
         self._turn = threading.Lock()
         self._read_turn = self._turn if one_connection else nullcontext()
+        self._idle: list[tuple[PoolProxiedConnection, DBAPICursor]] = []
+        """Taken from SQLAlchemy's pool and kept: its way in and out costs more than a look."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -91,15 +94,20 @@ class Database:
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Connection]:
-        pooled = self._engine.raw_connection()
         try:
-            cursor = pooled.cursor()
+            taken, cursor = self._idle.pop()
+        except IndexError:
+            taken = self._engine.raw_connection()
+            cursor = taken.cursor()
+        try:
             cursor.execute(begin)
             self._refuse_strange_files()
             yield Connection(cursor, self._engine.dialect)
-            pooled.commit()
-        finally:
-            pooled.close()  # which rolls back whatever was not committed
+            taken.commit()
+        except BaseException:
+            taken.close()  # the pool rolls back, and sees whether it is still good
+            raise
+        self._idle.append((taken, cursor))
 
     def _refuse_strange_files(self) -> None:
         """A file that is deleted or replaced lives on for us alone, and what we write dies with us.
@@ -119,6 +127,8 @@ class Database:
                 )
 
     def close(self) -> None:
+        while self._idle:
+            self._idle.pop()[0].close()
         self._engine.dispose()
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, func, select
 
 from rotator.errors import LedgerError
 from rotator.ledger import base, codec, marks
@@ -24,16 +24,25 @@ from rotator.ledger.tables import (
 from rotator.model import Reason, Shelf, State
 
 _whose: BindParameter[str] = bindparam("credential_")
+_of_it: Mapping[str, ColumnElement[bool]] = {
+    "has_intents": and_(request.c.credential == _whose, request.c.outcome.is_(None)),
+    "has_seals": seal.c.credential == _whose,
+    "has_back_offs": back_off.c.credential == _whose,
+    "has_manuals": and_(manual.c.credential == _whose, manual.c.met_at.is_(None)),
+}
+"""What a row tells of other tables: most hold nothing of it, and need not be asked."""
 _row = select(
     credential,
     select(func.max(request.c.generation))
     .where(request.c.credential == _whose)
     .scalar_subquery()
     .label("top_request"),
+    *(exists().where(there).label(name) for name, there in _of_it.items()),
 ).where(credential.c.name == _whose)
 _on_record = select(on_record).where(on_record.c.credential == _whose)
-VERSIONS_KNOWN = 32
-"""Of both secrets together, the newest: a look is made several times a rotation."""
+VERSIONS_KNOWN = 8
+"""Of both secrets together, the newest: reads lag for a minute, in which hardly two are made."""
+_SHELVES = {shelf.value: shelf for shelf in Shelf}
 _versions = (
     select(version.c.shelf, version.c.version_id, version.c.generation)
     .where(version.c.credential == _whose)
@@ -71,21 +80,24 @@ def look(connection: Connection, name: str) -> Record | None:
         return None
     records = _records(connection, name)
     versions = _versions_of(connection, whose, records)
+    held_back = back_offs(connection, name) if found.has_back_offs else ()
     generations = [made for shelf in versions.values() for made in shelf.values()]
     return Record(
         row=decoded("credential", name, codec.row, found, records),
-        open_intents=tuple(_all(connection, _open, "request", name, codec.intent)),
-        seals=tuple(_all(connection, _seals, "seal", name, codec.seal)),
+        open_intents=_all(
+            connection, _open, "request", name, codec.intent, there=found.has_intents
+        ),
+        seals=_all(connection, _seals, "seal", name, codec.seal, there=found.has_seals),
         marks=marks.of(connection, name),
-        back_offs={held.what: held for held in back_offs(connection, name)},
-        manuals=tuple(_all(connection, _manuals, "manual", name, codec.manual)),
+        back_offs={held.what: held for held in held_back},
+        manuals=_all(connection, _manuals, "manual", name, codec.manual, there=found.has_manuals),
         versions=versions,
         top_generation=max(found.top_request or 0, *generations, 0),
     )
 
 
 def back_offs(connection: Connection, name: str) -> list[BackOff]:
-    return _all(connection, _back_offs, "back_off", name, codec.back_off)
+    return list(_all(connection, _back_offs, "back_off", name, codec.back_off))
 
 
 def manual_of(connection: Connection, manual_id: str) -> Manual | None:
@@ -95,7 +107,7 @@ def manual_of(connection: Connection, manual_id: str) -> Manual | None:
     return decoded("manual", found.credential, codec.manual, found)
 
 
-def _records(connection: Connection, name: str) -> list[OnRecord]:
+def _records(connection: Connection, name: str) -> tuple[OnRecord, ...]:
     return _all(connection, _on_record, "on_record", name, codec.on_record)
 
 
@@ -104,16 +116,18 @@ def _versions_of(
 ) -> dict[Shelf, dict[str, int]]:
     versions: dict[Shelf, dict[str, int]] = {shelf: {} for shelf in Shelf}
     for shelf, version_id, generation in connection.all(_versions, whose):
-        decoded("version", whose["credential_"], Shelf, shelf)
-        versions[Shelf(shelf)][version_id] = generation
+        known = _SHELVES.get(shelf) or decoded("version", whose["credential_"], Shelf, shelf)
+        versions[known][version_id] = generation
     for record in records:
         versions[record.shelf].setdefault(record.version_id, record.generation)
     return versions
 
 
-def _all(connection: Connection, statement: Any, table: str, name: str, read: Any) -> list[Any]:
-    found = connection.all(statement, {"credential_": name})
-    return [decoded(table, name, read, one) for one in found]
+def _all(connection: Connection, statement: Any, table: str, name: str, read: Any,
+         *, there: object = True) -> tuple[Any, ...]:  # fmt: skip
+    """`there`: whether there is any, where that is known."""
+    found = connection.all(statement, {"credential_": name}) if there else ()
+    return tuple(decoded(table, name, read, one) for one in found)
 
 
 # For the faces. A row that cannot be read is shown as such, and hides no other.

@@ -118,6 +118,10 @@ class SqlLedger:
         with self._database.write() as connection:
             return leases.extend(connection, lease, until)
 
+    def check(self, lease: Lease) -> None:
+        with self._database.read() as connection:
+            changes.check_fence(connection, lease)
+
     def release(self, lease: Lease) -> None:
         with self._database.write() as connection:
             leases.release(connection, lease)

@@ -2,8 +2,7 @@
 
 1. The request is built, its turn is awaited, the writes that will follow are proved and reserved.
 2. The intent is written down, durably. No intent, no request.
-3. The lease is extended, which reads it again; if it is gone, or too much time has passed, the
-   request is not sent.
+3. The lease is read again; if it is gone, or too much time has passed, the request is not sent.
 4. The request goes out, once.
 5. The complete answer, a refusal too, is sealed before a byte of it is parsed.
 """
@@ -54,7 +53,7 @@ def _obtain(hands: Hands, sight: Sight, choice: Choice, request: Request) -> Don
     intent = _intent(hands, sight, choice)
     hands.tools.sealing.seal(b"", bound_to=hands.tools.bound_to(intent, "answer"))
     write_intent(hands, intent)
-    hands.extend()
+    hands.tools.ledger.check(hands.lease)
     late = hands.tools.clock.monotonic() - began > hands.tools.send_within.total_seconds()
     if late:
         return Done([Close(intent_id=intent.id, outcome="unsent")], "Late", "too late to send")

@@ -102,7 +102,11 @@ def _arrived(answered: Answered, name: str, token: Token) -> Token:
 
 
 def _is_published(answered: Answered, token: Token) -> bool:
-    return answered.sight.published_fields.get(ACCESS_TOKEN) == token.value.reveal()
+    """Whether consumers have it from an earlier answer."""
+    version = answered.sight.versions.get(Shelf.TOKEN)
+    if version is None or version.id == answered.seal.intent.id:  # put before this was on record
+        return False
+    return version.fields.get(ACCESS_TOKEN) == token.value.reveal()
 
 
 def _same_access(answered: Answered, arrived: Keyring) -> bool:

@@ -52,7 +52,7 @@ class Hands:
         return found if shelf is Shelf.TOKEN else self.credential.keyring_secret or found
 
     def extend(self) -> None:
-        """Hold the lease on, which reads it again. Raises LeaseLost."""
+        """Hold the lease on. Raises LeaseLost."""
         until = self.tools.clock.now() + self.tools.lease_time
         self.lease = self.tools.ledger.extend(self.lease, until)
 

@@ -11,6 +11,7 @@ from rotator.clock import new_id
 from rotator.errors import LeaseLost, LedgerError, RotatorError, StoreError
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Change, Lease, Lift, Manual, Record, Rest, Stepped
+from rotator.ledger.foresight import foreseen
 from rotator.model import Reason, State
 from rotator.plan import ADOPT, SEED, TURN, Step, Verb, next_step
 from rotator.rotation import steps
@@ -104,13 +105,15 @@ class _Walk:
         self.cause = cause
         self.run = new_id()
         self.taken: list[Stepped] = []
-        self.untold: list[Stepped] = []
-        """Steps that changed nothing else: they are written with the next one."""
+        self.owed: list[Change] = []
+        """What the ledger is to be told with the next write, at the latest when the walk ends."""
+        self.foreseen: Record | None = None
+        """What a look will show once that is written; None: what is owed changes nothing there."""
         self.rested = False
 
     def until_rest(self) -> Outcome:
         for _ in range(MOST_STEPS):
-            record, began = self._record(), self.tools.clock.now()
+            record, began = self.foreseen or self._record(), self.tools.clock.now()
             if record.manuals and self.cause == SCHEDULE:
                 self.cause = _asked(record.manuals[-1])
             try:
@@ -122,9 +125,13 @@ class _Walk:
                 said = manual_changes(self.credential, sight)
                 lifted = [Lift(what=line) for line in (LOOK, WALK) if line in record.back_offs]
                 return self._end(rest(self.credential, sight, step), [*said, *lifted], record)
-            self._take(sight, step)
+            if self.foreseen and not _is_of_an_answer(step):
+                self._pay()  # what else came meanwhile counts too: look at the ledger again
+            else:
+                self._take(sight, step)
         looping = RotatorError("the walk did not come to rest", remedy="report it, with `history`")
         began = self.tools.clock.now()
+        self._pay()
         return self._blind(self._record(), WALK, looping, began, Reason.TOO_MANY_STEPS)
 
     def _record(self) -> Record:
@@ -156,7 +163,19 @@ class _Walk:
             done = self._failed(sight, step, error)
         if done.look_afresh:
             self.hands.versions.clear()
-        self._write(self._stepped(step.verb, step.reason, done, began), done.changes)
+        stepped = self._stepped(step.verb, step.reason, done, began)
+        self.owed += [*done.changes, stepped]
+        self._tell(stepped)
+        may_wait = _is_of_an_answer(step) and not done.look_afresh
+        self.foreseen = foreseen(sight.record, done.changes) if may_wait else None
+        if done.changes and self.foreseen is None:
+            self._pay()
+
+    def _pay(self) -> None:
+        """Write what is owed; the next look is at the ledger itself."""
+        if self.owed:
+            self.tools.ledger.write(self.hands.lease, *self.owed)
+        self.owed, self.foreseen = [], None
 
     def _failed(self, sight: Sight, step: Step, error: Exception) -> Done:
         """A back-off for this line of the table and no other."""
@@ -176,13 +195,6 @@ class _Walk:
             duration=self.tools.clock.now() - began,
             cause=self.cause,
         )
-
-    def _write(self, stepped: Stepped, changes: Sequence[Change]) -> None:
-        self.untold.append(stepped)
-        if changes:
-            self.tools.ledger.write(self.hands.lease, *changes, *self.untold)
-            self.untold.clear()
-        self._tell(stepped)
 
     def _tell(self, stepped: Stepped) -> None:
         self.taken.append(stepped)
@@ -206,13 +218,13 @@ class _Walk:
             changes.append(waiting)
             failed = Done([waiting], type(error).__name__, waiting.text)
             stepped = self._stepped(line, waiting.reason, failed, began)
-            self.untold.append(stepped)
+            self.owed.append(stepped)
             self._tell(stepped)
         changes += unmet(record, waiting.text)
         return self._end(blind_rest(record, waiting, now), changes, record)
 
     def _end(self, ended: Rest, changes: Sequence[Change], record: Record) -> Outcome:
-        self.tools.ledger.write(self.hands.lease, *changes, *self.untold, ended)
+        self.tools.ledger.write(self.hands.lease, *self.owed, *changes, ended)
         self.rested = True
         name = self.credential.qualified
         self.observe(Event(credential=name, run=self.run, rest=ended, was=record.row.state))
@@ -223,6 +235,16 @@ class _Walk:
             text=ended.text,
             steps=tuple(self.taken),
         )
+
+
+def _is_of_an_answer(step: Step) -> bool:
+    """What it changes may wait for the next write: the seal stands for it.
+
+    Should the worker die before that, the next look reads the seal again, and finds in the store
+    what was put there. All else is written at once.
+    """
+    answers = (Verb.READ, Verb.DROP, Verb.KEEP, Verb.PUBLISH)
+    return step.verb in answers and step.subject not in (SEED, ADOPT)
 
 
 def _asked(manual: Manual) -> str:

@@ -43,6 +43,7 @@ from rotator.ledger.base import (
     Seal,
     Stepped,
 )
+from rotator.ledger.foresight import foreseen
 from rotator.ledger.queries import VERSIONS_KNOWN
 from rotator.ledger.sql import MAX_LEASE, SqlLedger
 from rotator.ledger.tables import version
@@ -1078,6 +1079,66 @@ def test_a_keepsake_is_read_by_its_name(ledger: SqlLedger) -> None:
     assert ledger.keepsake("ledger_id") == ledger.ledger_id
 
 
+# What changes will show, told before they are written.
+
+
+FORESEEN: dict[str, list[Change]] = {
+    "an answer read": [
+        Close(intent_id="request-1", outcome="answered"),
+        MarkRead(
+            intent_id="request-1", read_at=NOW, reader="1", outcome="tokens",
+            tokens={"access_token": (NOW, NOW + DAY), "refresh_token": (NOW, None)},
+            keyring=b"sealed",
+        ),
+        Killed(through=1),
+        Lift(what="keep"),
+    ],
+    "an answer put and dropped": [on_record(generation=3), Drop(intent_id="request-1")],
+    "an older version put back": [on_record(generation=1)],
+    "the same token again": [
+        Close(intent_id="request-1", outcome="answered"),
+        Drop(intent_id="request-1"),
+        BackOff(
+            what="keep", until=NOW + DAY, since=NOW, failures=2, reason=Reason.DUE_ON_ARRIVAL,
+        ),
+        Met(manual_id="manual-1", at=NOW),
+    ],
+    "of others": [
+        Close(intent_id="?", outcome="answered"),
+        MarkRead(
+            intent_id="?", read_at=NOW, reader="1", outcome="tokens", tokens={}, keyring=b"",
+        ),
+        Drop(intent_id="?"), Lift(what="?"), Killed(through=0), Met(manual_id="?", at=NOW),
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def busy(ledger: SqlLedger) -> SqlLedger:
+    """A ledger with something of everything about one credential."""
+    ledger.seal(sealed())
+    ledger.seal(sealed(intent("request-2", 2)))
+    ledger.ask(manual())
+    ledger.ask(manual("manual-2"))
+    write(ledger, on_record(generation=1), on_record(generation=2), on_record(Shelf.KEYRING))
+    write(ledger, back_off(), back_off(what="keep"), Intend(intent=intent("request-3", 3)))
+    return ledger
+
+
+@pytest.mark.parametrize("changes", FORESEEN.values(), ids=FORESEEN)
+def test_what_is_foreseen_of_changes_is_what_a_look_then_shows(
+    busy: SqlLedger, changes: list[Change]
+) -> None:
+    expected = foreseen(look(busy), changes)
+    write(busy, *changes)
+    assert expected == look(busy)
+
+
+def test_what_depends_on_rows_that_no_record_shows_is_not_foreseen(busy: SqlLedger) -> None:
+    blind = {type(change) for change in every_change() if foreseen(look(busy), [change]) is None}
+    assert blind == {Intend, AddMark, LiftMark, Mended, Reported, Stepped, Rest}
+
+
 # Restarts.
 
 
@@ -1221,9 +1282,8 @@ def test_the_history_shows_which_line_cannot_be_read(broken: Callable[[str], Sql
 
 
 def test_a_full_disk_is_told_and_changes_nothing(ledger: SqlLedger) -> None:
-    with ledger._database.tables(writes=False) as connection:  # noqa: SLF001 - a disk that is full
-        raw = connection.connection.driver_connection
-        assert raw is not None
+    with ledger._database.write() as connection:  # noqa: SLF001 - a disk that is full
+        raw = connection._cursor  # noqa: SLF001 - the setting is each connection's own
         pages = raw.execute("PRAGMA page_count").fetchone()[0]
         raw.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerError, match="disk is full") as error:

@@ -1,0 +1,99 @@
+"""What a look will show once some changes are written, told without the database. Pure.
+
+Whoever holds the lease knows what its own changes do to a record. Those whose effect depends on
+rows that a record does not show (marks, requests) are not told here: only the ledger knows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rotator.ledger.base import (
+    BackOff,
+    Change,
+    Close,
+    Drop,
+    Killed,
+    Lift,
+    MarkRead,
+    Met,
+    OnRecord,
+    Record,
+    Seal,
+)
+
+
+def foreseen(record: Record, changes: Iterable[Change]) -> Record | None:
+    """The record with these changes made; None where only the ledger can tell."""
+    for change in changes:
+        make = _TABLE.get(type(change))
+        if make is None:
+            return None
+        record = make(record, change)
+    return record
+
+
+def _close(record: Record, change: Close) -> Record:
+    still = (intent for intent in record.open_intents if intent.id != change.intent_id)
+    return replace(record, open_intents=tuple(still))
+
+
+def _mark_read(record: Record, change: MarkRead) -> Record:
+    def read(seal: Seal) -> Seal:
+        return replace(
+            seal,
+            read_at=change.read_at,
+            reader=change.reader,
+            outcome=change.outcome,
+            tokens=change.tokens,
+            keyring=change.keyring,
+        )
+
+    seals = (read(seal) if seal.intent.id == change.intent_id else seal for seal in record.seals)
+    return replace(record, seals=tuple(seals))
+
+
+def _drop(record: Record, change: Drop) -> Record:
+    still = (seal for seal in record.seals if seal.intent.id != change.intent_id)
+    return replace(record, seals=tuple(still))
+
+
+def _back_off(record: Record, change: BackOff) -> Record:
+    return replace(record, back_offs={**record.back_offs, change.what: change})
+
+
+def _lift(record: Record, change: Lift) -> Record:
+    still = {what: held for what, held in record.back_offs.items() if what != change.what}
+    return replace(record, back_offs=still)
+
+
+def _killed(record: Record, change: Killed) -> Record:
+    through = max(record.row.killed_through, change.through)
+    return replace(record, row=replace(record.row, killed_through=through))
+
+
+def _on_record(record: Record, change: OnRecord) -> Record:
+    known = {change.version_id: change.generation, **record.versions[change.shelf]}
+    return replace(
+        record,
+        row=replace(record.row, records={**record.row.records, change.shelf: change}),
+        versions={**record.versions, change.shelf: known},
+        top_generation=max(record.top_generation, change.generation),
+    )
+
+
+def _met(record: Record, change: Met) -> Record:
+    still = (manual for manual in record.manuals if manual.id != change.manual_id)
+    return replace(record, manuals=tuple(still))
+
+
+_TABLE: Mapping[type, Callable[[Record, Any], Record]] = {
+    Close: _close,
+    MarkRead: _mark_read,
+    Drop: _drop,
+    BackOff: _back_off,
+    Lift: _lift,
+    Killed: _killed,
+    OnRecord: _on_record,
+    Met: _met,
+}

@@ -1,0 +1,39 @@
+"""A walk writes the ledger before and after its request, and once more when it comes to rest."""
+
+import pytest
+
+from rotator.model import State
+from tests.crash.doors import Effects, Killed
+from tests.crash.plays import scenario
+from tests.rotation.stage import ALBATO, watched
+
+
+def test_an_answer_is_read_and_published_in_one_write() -> None:
+    played = watched(scenario(ALBATO))
+    assert played.rotate().state is State.FRESH
+    ledger = [name.partition(" ")[0] for name in played.effects.names if "ledger." in name]
+    assert ledger == [
+        "ledger.take", "ledger.look", "ledger.write", "ledger.check", "ledger.seal",
+        "ledger.look", "ledger.write",
+    ]  # fmt: skip
+
+
+def test_what_a_worker_published_that_then_died_is_no_token_handed_out_again() -> None:
+    whole = watched(scenario(ALBATO))
+    whole.rotate()
+    put = whole.effects.names.index("store.put") + 1
+
+    played = watched(scenario(ALBATO), Effects(kill_at=(put, "after")))
+    with pytest.raises(Killed):
+        played.rotate()
+    published = played.published()
+    played.restart()
+    outcome = played.rotate()
+
+    assert outcome.state is State.FRESH
+    assert [(step.step, step.text) for step in outcome.steps] == [
+        ("read", "access_token"), ("drop", ""),
+    ]  # fmt: skip
+    assert played.published() == published
+    assert played.ledger.back_offs(played.credential.qualified) == []
+    assert played.row.records
