@@ -7,6 +7,7 @@ the refresh token by the one that its chain hangs on.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from rotator.cron import next_firing, openings
 from rotator.jobs.job import Credential
@@ -40,13 +41,17 @@ def terms(schedule: Schedule, name: str, issued_at: datetime, expires_at: dateti
     )
 
 
+_renewal = lru_cache(maxsize=1024)(renewal)
+"""One walk asks several times for the same."""
+
+
 def due(credential: Credential, name: str, newest: Newest | None) -> Renewal | None:
     """When the token should be replaced; None where nobody knows when it dies."""
     if newest is None or newest.issued_at is None or newest.expires_at is None:
         return None
     issued_at, expires_at = newest.issued_at, newest.expires_at
     asked = terms(credential.schedule, name, issued_at, expires_at)
-    return renewal(issued_at, expires_at, asked, f"{credential.qualified} {name}")
+    return _renewal(issued_at, expires_at, asked, f"{credential.qualified} {name}")
 
 
 def joined(
