@@ -4,6 +4,7 @@ A broken file never stops the others, and nothing that a file holds makes `load`
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,7 +24,7 @@ from rotator.jobs.fields import (
 )
 from rotator.jobs.job import Credential, Job, JobBook
 from rotator.jobs.report import Report
-from rotator.jobs.toml_lines import Document, Flaw, Place, read
+from rotator.jobs.toml_lines import Document, Flaw, Place, legible, read
 from rotator.providers.base import Plugin, Provider
 from rotator.providers.registry import plugins as all_plugins
 from rotator.settings import Settings
@@ -91,11 +92,15 @@ class _File:
     def job(self) -> Job | None:
         """The job, None where there is a mistake."""
         try:
-            document = Document(read(self._path))
+            document, flaws = legible(read(self._path))
         except Flaw as flaw:
-            self.report.add((), flaw.text, flaw.remedy, flaw.line)
-            return None
+            document, flaws = None, [flaw]
         self.report = Report(str(self._path), document)
+        for each in flaws:
+            self.report.add((), each.text, each.remedy, each.line)
+        if document is None:
+            return None
+        self.report.torn = bool(flaws)
         self._look_over(document)
         plugin = self._plugin(document.tree.get("provider"))
         refuse_literals(self.report, document.tree, plugin)
@@ -152,7 +157,8 @@ class _File:
             found = model.model_validate(raw)
         except ValidationError as error:
             self.report.told(error, place, model, also)
-            return None
+            rest = _without_unknown(raw, error)
+            return None if rest is None else self._valid(model, rest, place, also)
         checks.urls(self.report, place, found, self._settings)
         return found
 
@@ -227,6 +233,24 @@ class _File:
             said = f"the plug-in broke ({type(error).__name__}); tell its author"
         self.report.add(draft.place, said)
         return None
+
+
+def _without_unknown(raw: object, error: ValidationError) -> object:
+    """The same without unknown fields, so that what else is wrong is told too; else None."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(each["type"] != "extra_forbidden" for each in found):
+        return None
+    rest = deepcopy(raw)
+    try:
+        for each in found:
+            *path, last = each["loc"]
+            table: Any = rest
+            for part in path:
+                table = table[part]
+            del table[last]
+    except (KeyError, IndexError, TypeError):  # pydantic's places may end in names of its own
+        return None
+    return rest
 
 
 def _keep_apart(files: Sequence[_File]) -> None:

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from rotator.errors import Mistake
 from rotator.jobs.toml_lines import Document, Place, shown
 
+_ABSENT = frozenset({"missing", "no credentials"})
 DOCS = "See jobs/README.md, which has every field"
 
 
@@ -26,6 +27,8 @@ class Report:
         self._found: dict[Place, Mistake] = {}
         self.absent: set[Place] = set()
         """Where a value should have come from a variable that is not set."""
+        self.torn = False
+        """Lines were left out that nobody can read: what is missing may stand in one of them."""
         self.sourced: dict[Place, tuple[str, str]] = {}
         """Where a value came from a variable: its name and the value."""
 
@@ -38,6 +41,8 @@ class Report:
 
     def add(self, place: Place, text: str, remedy: str = "", line: int = 0) -> None:
         """`text` may be "what is wrong; what to write instead"."""
+        if self.torn and text in _ABSENT:
+            return
         if not remedy:
             text, _, remedy = text.partition("; ")
         if place in self.sourced:
@@ -45,7 +50,7 @@ class Report:
         text, remedy = self._scrubbed(text), self._scrubbed(remedy) or DOCS
         remedy = remedy[:1].upper() + remedy[1:]
         mistake = Mistake(self.file, line or self.line(place), shown(place), text, remedy)
-        self._found.setdefault(place, mistake)
+        self._found.setdefault(place or (mistake.line,), mistake)
 
     def told(
         self, error: ValidationError, base: Place, model: type[BaseModel], also: Iterable[str] = ()
@@ -81,6 +86,18 @@ _PLAIN = {
     "model_type": "not a table; write it as [name] or { … }",
     "dict_type": "not a table; write it as [name] or { … }",
     "string_type": "not text; put it in quotes",
+    "int_type": "not a whole number",
+    "int_parsing": "not a whole number",
+    "int_from_float": "not a whole number",
+    "bool_type": "neither true nor false",
+    "bool_parsing": "neither true nor false",
+    "string_pattern_mismatch": "not of the form that is wanted",
+    "url_type": "not an address",
+    "url_parsing": "not an address",
+    "url_scheme": "not an https address",
+    "datetime_type": "not an instant",
+    "datetime_parsing": "not an instant",
+    "datetime_from_date_parsing": "not an instant",
 }
 
 

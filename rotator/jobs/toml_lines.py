@@ -26,6 +26,8 @@ Place = tuple[str | int, ...]
 """Keys and positions that lead to a value, from the file's top."""
 
 _MOST_DOTS = 500
+_MOST_FLAWS = 20
+_PAIR = re.compile(r"\s*[A-Za-z0-9_.\"'-]+\s*=")
 _LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOML = Language(tree_sitter_toml.language())
@@ -75,6 +77,32 @@ class Document:
                 )
             elif isinstance(value, date | time) and not isinstance(value, datetime):
                 yield place, "a date or time alone", "write it whole: 2026-11-23T02:14:00Z"
+
+
+def legible(text: str) -> tuple[Document | None, list[Flaw]]:
+    """What can be read of a file, and what cannot: each flawed line is told, and passed over.
+
+    None where passing over a line would change what the others mean: a table's head, a value that
+    goes on over several lines, anything but `key = value`.
+    """
+    flaws: list[Flaw] = []
+    lines = text.split("\n")
+    while len(flaws) < _MOST_FLAWS:
+        try:
+            return Document("\n".join(lines)), flaws
+        except Flaw as flaw:
+            flaws.append(flaw)
+            above, line = lines[: flaw.line - 1], lines[flaw.line - 1]
+            if not (_PAIR.match(line) and _is_closed(line) and all(map(_is_closed, above))):
+                break
+            lines[flaw.line - 1] = ""
+    return None, flaws
+
+
+def _is_closed(line: str) -> bool:
+    """Whether nothing of it goes on in the next line, as far as one line tells."""
+    several = line.count('"""') + line.count("'''")
+    return not several and all(line.count(a) == line.count(b) for a, b in ("[]", "{}"))
 
 
 def leaves(place: Place, value: object) -> Iterator[tuple[Place, object]]:

@@ -65,10 +65,10 @@ BROKEN = {
     "no address": Case("base_url = " + URL, "", 1, "base_url", "missing", "The provider's address"),
     "unknown field": Case("base_url", "base_ulr", 2, "base_ulr", "no such field", "base_url?"),
     "unknown table": Case("[schedule]", "[schedule_]", 4, "schedule_", "no such", "schedule?"),
-    "a number as text": Case(URL, URL + '\nretries = "x"', 3, "retries", "integer", "How often"),
+    "a number as text": Case(URL, URL + '\nretries = "x"', 3, "retries", "whole", "How often"),
     "too small": Case(URL, URL + "\nretries = -1", 3, "retries", "greater than", "How often"),
     "nan in a setting": Case(URL, URL + "\nratio = inf", 3, "ratio", "not a number", "finite"),
-    "a pattern": Case(URL, URL + '\npath = "x"', 3, "path", "should match", "Where tokens"),
+    "a pattern": Case(URL, URL + '\npath = "x"', 3, "path", "not of the form", "Where tokens"),
     "a duration": Case(URL, URL + '\nreplay = "1x"', 3, "replay", "not a duration", '"30s"'),
     "nested": Case(URL, URL + "\nextra = { a = 1 }", 3, "extra.a", "not text", "quotes"),
     "a secret": Case(
@@ -92,8 +92,8 @@ BROKEN = {
         URL, URL + "\npath = '/bad'", 3, "path", "no path", "Where tokens are given"
     ),
     # addresses
-    "no address at all": Case(URL, '"acme"', 2, "base_url", "valid URL", "The provider's address"),
-    "another scheme": Case(URL, '"ftp://acme.example.com"', 2, "base_url", "URL scheme", "address"),
+    "no address at all": Case(URL, '"acme"', 2, "base_url", "not an address", "The provider"),
+    "another scheme": Case(URL, '"ftp://acme.example.com"', 2, "base_url", "not an https", "addr"),
     "plain http": Case(URL, '"http://acme.example.com"', 2, "base_url", "without TLS", "https://"),
     "a name for loopback": Case(URL, '"http://localhost:1"', 2, "base_url", "TLS", "127.0.0.1"),
     "like loopback": Case(URL, '"http://127.0.0.1.nip.io"', 2, "base_url", "TLS", "127.0.0.1"),
@@ -240,13 +240,13 @@ BROKEN = {
     ),
     "tags": Case(TAGS, 'tags = { "aws:x" = "1" }', 8, "secret.tags", "AWS refuses", "no aws:"),
     "a tag's number": Case(TAGS, "tags = { x = 1 }", 8, "secret.tags.x", "not text", "quotes"),
-    "kms": Case(TAGS, 'kms_key_id = "my key"', 8, "secret.kms_key_id", "match", "alias/"),
+    "kms": Case(TAGS, 'kms_key_id = "my key"', 8, "secret.kms_key_id", "not of the form", "alias/"),
     "a region": Case(
-        TAGS, 'replica_regions = ["eu-west-1", "europe"]', 8, "secret.replica_regions[1]", "match",
+        TAGS, 'replica_regions = ["eu-west-1", "europe"]', 8, "secret.replica_regions[1]", "form",
         "Regions"
     ),
     "a policy": Case(TAGS, 'policy = "{"', 8, "secret.policy", "not a JSON object", "Paste"),
-    "adopt": Case(TAGS, 'adopt = "sure"', 8, "secret.adopt", "boolean", "Take over"),
+    "adopt": Case(TAGS, 'adopt = "sure"', 8, "secret.adopt", "neither true nor false", "Take over"),
     "adobt": Case(TAGS, "adobt = true", 8, "secret.adobt", "no such field", "adopt?"),
     # the credentials
     "none": Case(TABLE, "", 1, "credentials", "no credentials", "[[credentials]]"),
@@ -325,7 +325,7 @@ BROKEN = {
         REF, '{ env = "ROTATOR_ALERT_URLS" }', 13, f"{SEED}.env", "may not name", "SEED_VARIABLES"
     ),
     "an instant as text": Case(
-        REF, '{ env = "A", expires_at = "soon" }', 13, f"{SEED}.expires_at", "datetime", "Z"
+        REF, '{ env = "A", expires_at = "soon" }', 13, f"{SEED}.expires_at", "not an instant", "Z"
     ),
 }  # fmt: skip
 
@@ -345,3 +345,38 @@ def test_a_broken_file_is_told_with_line_field_and_remedy(tmp_path: Path, case: 
     assert case.text in mistake.text
     assert case.remedy in mistake.remedy
     assert CANARY not in "\n".join(map(str, book.mistakes))
+
+
+def told(folder: Path, text: str) -> set[tuple[int, str]]:
+    """Line and field of every mistake of one file."""
+    return {(each.line, each.field) for each in loaded(written(folder, etl=text), {}).mistakes}
+
+
+def test_what_is_wrong_is_told_at_once_and_not_in_rounds(tmp_path: Path) -> None:
+    text = GOOD.replace(SURVIVE, "survive = 8h\nsurvife = 1\nwindow = {}")
+    text = text.replace(URL, '"http://acme.example.com"\nretreis = 3')
+    text = text.replace(NAME, "name = etl").replace(ACCOUNT, ACCOUNT + "\nacount = 1")
+    found = told(tmp_path, text)
+    assert {(6, ""), (14, "")} <= found, "both lines that are no TOML"
+    assert {(3, "retreis"), (7, "schedule.survife"), (16, "credentials[0].acount")} <= found
+    assert (8, "schedule.window.cron") not in found, "what is missing may stand in a flawed line"
+    assert "credentials[0].name" not in {field for _, field in found}
+
+
+def test_an_unknown_field_hides_no_other_mistake(tmp_path: Path) -> None:
+    text = GOOD.replace(URL, '"http://acme.example.com"\nretreis = 3')
+    text = text.replace(SURVIVE, 'survife = 1\naccess_token = { lifespan = "20m", lfspan = 1 }')
+    assert told(tmp_path, text) == {
+        (2, "base_url"),
+        (3, "retreis"),
+        (6, "schedule.survife"),
+        (7, "schedule.access_token.lfspan"),
+        (7, "schedule.access_token.lifespan"),
+    }
+
+
+@pytest.mark.parametrize("line", ["[schedule", "tags = [", 'policy = """', "and so on"])
+def test_a_line_that_others_hang_on_is_told_alone(tmp_path: Path, line: str) -> None:
+    text = GOOD.replace(SURVIVE, f"{line}\nsurvife = 1")
+    (found,) = told(tmp_path, text)
+    assert found[1] == ""
