@@ -22,6 +22,7 @@ from rotator.clock import Clock
 from rotator.model import REFRESH_TOKEN
 from rotator.sandbox.oauth2 import TOKEN
 from rotator.sandbox.stage import Stage
+from tests.integration import test_worker
 from tests.integration.test_worker import OAUTH, Play
 
 _REQUESTS = 3
@@ -157,7 +158,11 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
     command = (*_STRACE, "-o", str(trace), sys.executable, "-m", "rotator", "worker")
     jobs = folder / "jobs"
     jobs.mkdir()
-    with Stage(Clock(3_600, epoch), epoch.isoformat(), jobs=jobs, worker=command) as stage:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Stage(Clock(3_600, epoch), epoch.isoformat(), jobs=jobs, worker=command) as stage,
+    ):
+        patch.setattr(test_worker, "PATIENCE", 60.0)
         played = Play(stage, jobs)
         played.add("oauth2")
         worker = stage.start_worker()

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from tests.soak.lane import arguments, play
 
-KILLS = 25
+KILLS = 15
 _MOST = 60
 
 
@@ -18,7 +18,6 @@ def test_killed_workers_lose_no_chain_outside_of_a_gap() -> None:
     assert verdict["broken"] == []
     assert verdict["counts"]["kills"] == KILLS
     assert verdict["counts"]["accepted"] > KILLS
-    assert verdict["counts"]["kills in a gap"] >= 1
 
 
 def test_a_worker_that_writes_no_intent_is_found_out() -> None:
