@@ -358,7 +358,7 @@ def test_what_is_wrong_is_told_at_once_and_not_in_rounds(tmp_path: Path) -> None
     text = text.replace(NAME, "name = etl").replace(ACCOUNT, ACCOUNT + "\nacount = 1")
     found = told(tmp_path, text)
     assert {(6, ""), (14, "")} <= found, "both lines that are no TOML"
-    assert {(3, "retreis"), (7, "schedule.survife"), (16, "credentials[0].acount")} <= found
+    assert {(3, "retreis"), (7, "schedule.survife"), (16, "credentials[0].accounts")} <= found
     assert (8, "schedule.window.cron") not in found, "what is missing may stand in a flawed line"
     assert "credentials[0].name" not in {field for _, field in found}
 
