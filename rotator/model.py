@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ACCESS_TOKEN = "access_token"
 REFRESH_TOKEN = "refresh_token"
@@ -39,6 +39,16 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is never pickled")
+
+
+class Hidden(dict[str, Any]):
+    """A dict that holds secrets in the clear, on their way to a request or out of an answer.
+
+    No log, traceback or crash report that shows local variables shows what is in it.
+    """
+
+    def __repr__(self) -> str:
+        return "Hidden(…)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

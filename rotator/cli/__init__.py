@@ -10,5 +10,7 @@ def main() -> None:
 
         sys.exit(health(sys.argv[2:]))
     from rotator.cli.app import app
+    from rotator.engine.hardening import keep_memory_private
 
+    keep_memory_private()
     app()

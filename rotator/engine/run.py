@@ -15,15 +15,17 @@ from datetime import timedelta
 
 from rotator import __version__
 from rotator.clock import Clock
-from rotator.engine import alerts, assembly, logs
+from rotator.engine import alerts, assembly, hardening, logs
 from rotator.engine.notify import Notifier
 from rotator.engine.worker import Order, Orders, Worker
 from rotator.environment import load_settings
 from rotator.errors import RotatorError
+from rotator.jobs.job import JobBook
 from rotator.ledger import migrations
 from rotator.ledger.damage import refuse_damaged
 from rotator.ledger.lockfile import WorkerLock
-from rotator.settings import Settings
+from rotator.references import Place
+from rotator.settings import Settings, variable
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_STOP, signal.SIGHUP)
@@ -36,6 +38,9 @@ def main(settings: Settings, environ: Mapping[str, str], *, standby: bool = True
 
     While another worker holds the ledger it stands by, or raises LedgerBusy without `standby`.
     """
+    environ = dict(environ)  # ours alone: the process's own forgets its seeds
+    hardening.keep_memory_private()
+    hardening.keep_files_private()
     logs.set_up(settings)
     log = logs.logger()
     log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(settings.state_dir))
@@ -103,11 +108,20 @@ def _work(
         return Worker(
             tools,
             ledger,
-            lambda: assembly.load_book(settings, environ),
+            lambda: _book(settings, environ),
             slots=settings.threads,
             alerts=alerts.Alerts(send, ledger, tools.clock, log, place),
             notifier=notifier,
         ).run(orders)
+
+
+def _book(settings: Settings, environ: Mapping[str, str]) -> JobBook:
+    """The job files as they are now; from here on no child is handed their seeds."""
+    book = assembly.load_book(settings, environ)
+    seeds = {ref for each in book.credentials.values() for ref in each.seeds.values()}
+    named = (ref.name for ref in seeds if ref.place is Place.ENV)
+    hardening.hide_from_children([variable("alert_urls"), *named])
+    return book
 
 
 @contextmanager

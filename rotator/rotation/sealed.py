@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 
 from rotator.errors import SealError
-from rotator.model import REFRESH_TOKEN, Keyring, Secret, Token
+from rotator.model import REFRESH_TOKEN, Hidden, Keyring, Secret, Token
 from rotator.providers.base import Answer, Provider
 
 SCHEMA = "1"
@@ -112,23 +112,25 @@ def parsed(text: str) -> datetime | None:
         return None
 
 
-def token_fields(provider: Provider, owner: str, token: Token, generation: int) -> dict[str, str]:
+def token_fields(provider: Provider, owner: str, token: Token, generation: int) -> Hidden:
     """The consumers' secret: one flat object of strings, a contract (schema 1)."""
     header_name, header_value = provider.header(token)
     epoch = str(int(token.expires_at.timestamp())) if token.expires_at else ""
-    return {
-        "access_token": token.value.reveal(),
-        "token_type": provider.token_type,
-        "header_name": header_name,
-        "header_value": header_value,
-        "issued_at": instant(token.issued_at),
-        "expires_at": instant(token.expires_at),
-        "expires_at_epoch": epoch,
-        "generation": str(generation),
-        "provider": provider.name,
-        "credential": owner,
-        "schema": SCHEMA,
-    }
+    return Hidden(
+        {
+            "access_token": token.value.reveal(),
+            "token_type": provider.token_type,
+            "header_name": header_name,
+            "header_value": header_value,
+            "issued_at": instant(token.issued_at),
+            "expires_at": instant(token.expires_at),
+            "expires_at_epoch": epoch,
+            "generation": str(generation),
+            "provider": provider.name,
+            "credential": owner,
+            "schema": SCHEMA,
+        }
+    )
 
 
 def keyring_fields(
@@ -138,21 +140,23 @@ def keyring_fields(
     generation: int,
     ledger_id: str,
     carried: Mapping[str, str],
-) -> dict[str, str]:
+) -> Hidden:
     """The worker's own secret: the only key to the next generation, and whose it is."""
-    return {
-        REFRESH_TOKEN: token.value.reveal(),
-        "issued_at": instant(token.issued_at),
-        "expires_at": instant(token.expires_at),
-        "generation": str(generation),
-        "ledger_id": ledger_id,
-        "provider": provider.name,
-        "host": provider.host,
-        **{name: carried.get(name, "") for name in CHAIN},
-        **{name: value for name in PAIR if (value := carried.get(name))},
-        "credential": owner,
-        "schema": SCHEMA,
-    }
+    return Hidden(
+        {
+            REFRESH_TOKEN: token.value.reveal(),
+            "issued_at": instant(token.issued_at),
+            "expires_at": instant(token.expires_at),
+            "generation": str(generation),
+            "ledger_id": ledger_id,
+            "provider": provider.name,
+            "host": provider.host,
+            **{name: carried.get(name, "") for name in CHAIN},
+            **{name: value for name in PAIR if (value := carried.get(name))},
+            "credential": owner,
+            "schema": SCHEMA,
+        }
+    )
 
 
 def kept_token(fields: Mapping[str, str]) -> Token | None:

@@ -30,7 +30,7 @@ class Version:
     """The current version of a secret, as read or as a put's own answer tells it."""
 
     id: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, str] = field(repr=False)
     """The flat object; empty where the value is none of ours (plain string, binary, nested)."""
     value: Secret
     """The whole string, for a replay of the same bytes."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rotator.errors import StoreDenied
-from rotator.model import REFRESH_TOKEN
+from rotator.model import REFRESH_TOKEN, Hidden
 
 SCHEMA = "1"
 SCHEMA_KEY = "schema"
@@ -45,10 +45,11 @@ def check_public(fields: Mapping[str, str]) -> None:
 def encode(fields: Mapping[str, str]) -> str:
     """The same bytes for the same fields in the same order, always. Raises StoreDenied if long."""
     text = json.dumps(dict(fields), separators=(",", ":"))  # ASCII, so characters are bytes
-    if len(text) > MOST_BYTES:
+    if (size := len(text)) > MOST_BYTES:
+        del text
         largest = max(fields, key=lambda key: len(fields[key]))
         raise StoreDenied(
-            f"the value has {len(text)} bytes, and Secrets Manager takes {MOST_BYTES}",
+            f"the value has {size} bytes, and Secrets Manager takes {MOST_BYTES}",
             remedy=f"the longest key is {largest}: have the provider issue a shorter token",
         )
     return text
@@ -58,12 +59,12 @@ def decode(text: str) -> dict[str, str]:
     """The fields of a flat object of strings; none of any other value."""
     whole = _object(text)
     kept = strings(text)
-    return kept if len(kept) == len(whole) else {}
+    return kept if len(kept) == len(whole) else Hidden()
 
 
 def strings(text: str) -> dict[str, str]:
     """The string keys at the top of an object, whatever else is in it."""
-    return {key: value for key, value in _object(text).items() if isinstance(value, str)}
+    return Hidden({key: text for key, text in _object(text).items() if isinstance(text, str)})
 
 
 def is_ours(fields: Mapping[str, str], owner: str) -> bool:

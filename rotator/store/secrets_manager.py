@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotator.clock import Clock
 from rotator.errors import FenceLost, StoreDenied, StoreUnavailable, VersionBudget
-from rotator.model import Secret
+from rotator.model import Hidden, Secret
 from rotator.store import contract
 from rotator.store.aws_client import AwsClient
 from rotator.store.aws_errors import (
@@ -205,10 +205,9 @@ class SecretsManagerStore:
     def _put(
         self, spec: SecretSpec, note: Note, version_id: str, fields: Mapping[str, str]
     ) -> Version:
-        whole = {**fields, **{k: v for k, v in note.others.items() if k not in fields}}
-        text = contract.encode(whole)
-        made = Version(id=version_id, fields=whole, value=Secret(text))
-        value = {"ClientRequestToken": version_id, "SecretString": text}
+        whole = Hidden({**fields, **{k: v for k, v in note.others.items() if k not in fields}})
+        made = Version(id=version_id, fields=whole, value=Secret(contract.encode(whole)))
+        value = Hidden(ClientRequestToken=version_id, SecretString=made.value.reveal())
         if note.place is Place.NOWHERE:
             self._create(spec, value)
             stages = [CURRENT]
@@ -276,13 +275,13 @@ class SecretsManagerStore:
         tags = {**spec.tags, OWNER_TAG: spec.owner, ENVIRONMENT_TAG: self._prefix}
         return [{"Key": key, "Value": value} for key, value in tags.items()]
 
-    def _same_bytes(self, spec: SecretSpec, current: Version) -> dict[str, Any]:
+    def _same_bytes(self, spec: SecretSpec, current: Version) -> Hidden:
         if current.value:
-            return {"SecretString": current.value.reveal()}
+            return Hidden(SecretString=current.value.reveal())
         told = self._aws.ask("GetSecretValue", spec.name, SecretId=spec.name, VersionStage=CURRENT)
         if told.get("VersionId") != current.id or "SecretBinary" not in told:
             raise FenceLost(f"{spec.name} was changed meanwhile")
-        return {"SecretBinary": told["SecretBinary"]}
+        return Hidden(SecretBinary=told["SecretBinary"])
 
 
 def _restless(spec: SecretSpec, changed: _Changed | None) -> StoreDenied | StoreUnavailable:
