@@ -355,7 +355,7 @@ def told(folder: Path, text: str) -> set[tuple[int, str]]:
 def test_what_is_wrong_is_told_at_once_and_not_in_rounds(tmp_path: Path) -> None:
     text = GOOD.replace(SURVIVE, "survive = 8h\nsurvife = 1\nwindow = {}")
     text = text.replace(URL, '"http://acme.example.com"\nretreis = 3')
-    text = text.replace(NAME, "name = etl").replace(ACCOUNT, ACCOUNT + "\nacount = 1")
+    text = text.replace(NAME, "name = etl").replace(ACCOUNT, ACCOUNT + "\naccounts = 1")
     found = told(tmp_path, text)
     assert {(6, ""), (14, "")} <= found, "both lines that are no TOML"
     assert {(3, "retreis"), (7, "schedule.survife"), (16, "credentials[0].accounts")} <= found

@@ -43,6 +43,7 @@ REASONS: dict[type[Exception], Reason] = {
 ENDS_THE_WALK = {
     errors.ProviderError, errors.StoreError,  # never raised as such
     errors.LedgerError, errors.LeaseLost, errors.LedgerTooNew, errors.LedgerBusy,
+    errors.LedgerGone, errors.LedgerDamaged,
     errors.BadJobs, errors.BadSettings,  # at the start, and by no step
 }  # fmt: skip
 
