@@ -17,7 +17,8 @@ def refusal(answered: Answered, error: ProviderError) -> Reading:
         gone: list[Change] = [_refused(answered, error), Lift(what=answered.line)]
         gone += answered.closed(*answered.same_requests)
         return Reading(changes=[*gone, Drop(intent_id=intent.id)], outcome=outcome, text=str(error))
-    changes = [_backing_off(answered, error)]
+    # What is read again was sent long ago: it tells nothing of how the grant fares now.
+    changes = [] if answered.seal.read_at else [_backing_off(answered, error)]
     if outcome not in KEPT_BACK:
         # It did nothing; an earlier request with the same token may have.
         changes += [*answered.closed(), Drop(intent_id=intent.id)]

@@ -594,3 +594,17 @@ def test_a_proxy_s_page_leaves_nothing_open_where_nothing_was_spent() -> None:
     assert record(played).open_intents == ()
     run(played, 2 * MINUTE)
     assert is_home(played)
+
+
+def test_an_old_answer_that_is_read_again_in_vain_keeps_nobody_s_fresh_seed_waiting() -> None:
+    played = world(OAUTH)
+    run(played, HOUR / 4)
+    played.fake.fail_next(TOKEN_PATH, html(502, acts=True))
+    run(played, DAY)
+    assert state(played) is State.NEEDS_A_PERSON
+    assert len(record(played).seals) == 1
+
+    reseeded(played, refresh_token=played.fake.enrol())
+    assert steps(played.rotate())[0] == "read"
+    assert is_home(played)
+    assert works(played)
