@@ -65,7 +65,11 @@ class SecretsManagerStore:
         comes on top.
         """
         self._prefix = prefix
-        self._budget = WriteBudget(writes_per_second, clock.monotonic)
+        self._budget = WriteBudget(
+            writes_per_second,
+            clock.monotonic,
+            lambda seconds: clock.sleep(clock.stretch(timedelta(seconds=seconds))),
+        )
         self._aws = AwsClient(
             "secretsmanager",
             threads=threads,

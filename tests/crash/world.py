@@ -1,16 +1,16 @@
 """One credential, its provider and its store, all in this process, on a clock that we turn."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any
 
 from rotator.clock import Clock
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Row
+from rotator.ledger.base import Ledger, Row
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Secret, Shelf, State, Token
@@ -18,14 +18,14 @@ from rotator.providers.base import Alive
 from rotator.providers.registry import plugins
 from rotator.references import Place, SeedRef
 from rotator.rotation import keyring
-from rotator.rotation.tools import Tools
+from rotator.rotation.tools import Door, SeedReader, Tools
 from rotator.rotation.walk import Event, Outcome, rotate
 from rotator.sandbox.fakes import Fake
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_hook import client_for
 from rotator.sandbox.server import InProcessDoor
 from rotator.schedule import Schedule
-from rotator.store.base import SecretSpec
+from rotator.store.base import SecretSpec, Store
 from rotator.store.secrets_manager import SecretsManagerStore
 from rotator.store.seeds import Seeds
 from tests.crash.direct import DirectClient
@@ -76,12 +76,63 @@ def _ledger() -> SqlLedger:
 
 
 _WORLDS = count()
+KEYS = bytes(range(32))
+
+
+def environ(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables that seeds of these names and values are read from."""
+    return {name.upper(): value for name, value in values.items()}
+
+
+def credential_of(
+    scenario: Scenario, seeds: Collection[str], name: str = "etl", digest: str = "1"
+) -> Credential:
+    """What the job file of the scenario would give."""
+    plugin = plugins()[scenario.provider]
+    provider = plugin.build(
+        plugin.job.model_validate(scenario.job),
+        plugin.credential.model_validate(scenario.credential),
+        frozenset(seeds),
+    )
+    owner = f"{scenario.provider}/{name}"
+    keyring = SecretSpec(name=f"rotator/keyring/{owner}", owner=owner)
+    return Credential(
+        name=name,
+        job=scenario.provider,
+        provider=provider,
+        seeds={seed: SeedRef(place=Place.ENV, name=seed.upper()) for seed in seeds},
+        token_secret=SecretSpec(name=f"rotator/token/{owner}", owner=owner),
+        keyring_secret=keyring if provider.is_chain else None,
+        schedule=scenario.schedule,
+        digest=digest,
+    )
+
+
+def tools_of(
+    ledger: Ledger, store: Store, door: Door, seeds: SeedReader, clock: Clock, owner: str
+) -> Tools:
+    """What a worker of a test works with; all of them know one key."""
+    return Tools(
+        ledger=ledger,
+        store=store,
+        door=door,
+        seeds=seeds,
+        sealing=Sealer(KEYS),
+        fingerprints=Fingerprints(KEYS),
+        clock=clock,
+        owner=owner,
+        version="test",
+    )
+
+
+def counted(tools: Tools, effects: Effects) -> Tools:
+    """The same, with every effect going through a counted door."""
+    ledger, store = Counted(tools.ledger, "ledger", effects), Counted(tools.store, "store", effects)
+    return replace(tools, ledger=ledger, store=store, door=Counted(tools.door, "provider", effects))
 
 
 class World:
     """A scenario being played: what outlives a worker, and the workers one after another."""
-
-    keys: ClassVar[bytes] = bytes(range(32))
 
     def __init__(self, scenario: Scenario, effects: Effects | None = None) -> None:
         self.scenario = scenario
@@ -108,45 +159,20 @@ class World:
         keyring.second(tools, self.credential, token, Alive())
 
     def _credential(self) -> Credential:
-        scenario = self.scenario
-        plugin = plugins()[scenario.provider]
-        provider = plugin.build(
-            plugin.job.model_validate(scenario.job),
-            plugin.credential.model_validate(scenario.credential),
-            frozenset(self.values),
-        )
-        owner = f"{scenario.provider}/etl"
-        keyring = SecretSpec(name=f"rotator/keyring/{owner}", owner=owner)
-        return Credential(
-            name="etl",
-            job=scenario.provider,
-            provider=provider,
-            seeds={name: SeedRef(place=Place.ENV, name=name.upper()) for name in self.values},
-            token_secret=SecretSpec(name=f"rotator/token/{owner}", owner=owner),
-            keyring_secret=keyring if provider.is_chain else None,
-            schedule=scenario.schedule,
-            digest="1",
-        )
+        return credential_of(self.scenario, self.values)
 
     def worker(self, owner: str, effects: Effects, ledger: SqlLedger | None = None) -> Tools:
         """A new worker process: nothing of the last one's memory."""
-        ledger = ledger or self.ledger
         store = SecretsManagerStore(self.clock, writes_per_second=1e6, client=self.client)
-        seeds = Seeds(
-            {name.upper(): value for name, value in self.values.items()}, store.read_secret
+        tools = tools_of(
+            ledger or self.ledger,
+            store,
+            InProcessDoor({self.scenario.origin: self.fake}, self.clock),
+            Seeds(environ(self.values), store.read_secret),
+            self.clock,
+            owner,
         )
-        door = InProcessDoor({self.scenario.origin: self.fake}, self.clock)
-        return Tools(
-            ledger=Counted(ledger, "ledger", effects),
-            store=Counted(store, "store", effects),
-            door=Counted(door, "provider", effects),
-            seeds=seeds,
-            sealing=Sealer(self.keys),
-            fingerprints=Fingerprints(self.keys),
-            clock=self.clock,
-            owner=owner,
-            version="test",
-        )
+        return counted(tools, effects)
 
     def restart(self) -> None:
         """The worker is dead; the next one holds the file and voids what the dead one held."""

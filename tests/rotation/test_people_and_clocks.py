@@ -13,6 +13,7 @@ from rotator.ledger.sql import SqlLedger
 from rotator.model import Reason, State
 from rotator.sandbox.fakes import LOST_ANSWER, LOST_REQUEST, html, throttled
 from tests.crash.doors import Effects
+from tests.crash.world import KEYS
 from tests.rotation.stage import (
     ALBATO,
     BOTH,
@@ -343,7 +344,7 @@ def test_a_seal_that_the_key_does_not_open_is_kept_and_told() -> None:
             return Sealer(other).seal(plain, bound_to=bound_to)
 
         def open(self, cipher: bytes, *, bound_to: tuple[str, ...]) -> bytes:
-            return Sealer(played.keys).open(cipher, bound_to=bound_to)
+            return Sealer(KEYS).open(cipher, bound_to=bound_to)
 
     good = played.tools
     played.tools = replace(good, sealing=Forgetful())

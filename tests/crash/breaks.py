@@ -1,0 +1,68 @@
+"""Deliberate breaks of the real core, one named function each: what the suites must notice."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from rotator.ledger.base import BackOff
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
+from rotator.plan import AnswerSeen, Seen
+from rotator.rotation import holdings, look, obtain, reading, settling, steps
+from rotator.rotation.sealed import token_fields
+
+
+def no_intent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(obtain, "write_intent", lambda _hands, _intent: None)
+
+
+def no_seal(patch: pytest.MonkeyPatch) -> None:
+    """What every peer does: parse the answer, store its tokens."""
+
+    def store_at_once(hands: steps.Hands, seal: Any, grant: Any, sealed: Any) -> None:
+        tokens = grant.read(sealed.answer, seal.sent_at)
+        intent, owner = seal.intent, hands.credential.qualified
+        access, generation = tokens[ACCESS_TOKEN], intent.generation
+        fields = token_fields(hands.credential.provider, owner, access, generation)
+        hands.put(Shelf.TOKEN, intent.id, fields)
+        hands.put_keyring(intent.id, tokens[REFRESH_TOKEN], generation, sealed.carried)
+
+    patch.setattr(obtain, "seal_whatever_happens", store_at_once)
+
+
+def no_marks(patch: pytest.MonkeyPatch) -> None:
+    for room in (reading, settling):
+        patch.setattr(room, "spent", lambda *_: [])
+
+
+def marks_lifted_by_an_edit(patch: pytest.MonkeyPatch) -> None:
+    real = holdings.Holdings._marked  # noqa: SLF001 - the very line that is broken
+
+    def marked(self: holdings.Holdings, candidates: list[holdings.Held]) -> list[holdings.Held]:
+        return candidates if self._credential.digest == "edited" else real(self, candidates)
+
+    patch.setattr(holdings.Holdings, "_marked", marked)
+
+
+def keep_without_generation(patch: pytest.MonkeyPatch) -> None:
+    def reached(self: Seen, answer: AnswerSeen, token: str) -> bool:
+        shelf = Shelf.KEYRING if token == REFRESH_TOKEN else Shelf.TOKEN
+        return token not in answer.holds or self._generation(shelf) == answer.generation
+
+    patch.setattr(Seen, "_reached", reached)
+
+
+def back_off_ignored(patch: pytest.MonkeyPatch) -> None:
+    def none(_record: object, _now: object) -> Mapping[str, BackOff]:
+        return {}
+
+    patch.setattr(look, "active_back_offs", none)
+
+
+BREAKS: Mapping[str, Callable[[pytest.MonkeyPatch], None]] = {
+    broken.__name__: broken
+    for broken in (
+        no_intent, no_seal, no_marks, marks_lifted_by_an_edit, keep_without_generation,
+        back_off_ignored,
+    )
+}  # fmt: skip
