@@ -88,6 +88,11 @@ bench: $(STAMP)-test ## measure
 soak: $(STAMP)-test ## kill workers and look for lost chains; KILLS=1000 SEED=1 MINUTES=0
 	$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
+.PHONY: simulate
+simulate: $(STAMP)-test ## a year of a hostile world; SEED=7 CREDENTIALS=104 DAYS=30 FAULTS=all
+	$(PY) -m tests.simulation --seed='$(SEED)' --credentials='$(CREDENTIALS)' --only='$(ONLY)' \
+		--days='$(DAYS)' --faults='$(FAULTS)' --break='$(BREAK)' --processes='$(PROCESSES)'
+
 .PHONY: lock
 lock: $(STAMP)-python ## pin requirements/*.txt anew from pyproject.toml; ARGS=--upgrade
 	.ci/lock $(PY) $(ARGS)

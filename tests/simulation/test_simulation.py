@@ -1,0 +1,147 @@
+"""A small simulation in the suite; the year of thousands is `make simulate`'s."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.crash.breaks import BREAKS
+from tests.crash.scenarios import ALL
+from tests.crash.world import START
+from tests.simulation.__main__ import main
+from tests.simulation.faults import KINDS, Scope, rates, troubles, written
+from tests.simulation.shards import SIZE, Play, play, play_shard, shrunk
+from tests.simulation.watch import Invariant
+
+_NAMES = [scenario.name for scenario in ALL]
+
+
+def _one(name: str, faults: str, days: float = 12.0) -> Play:
+    """One credential of that scenario."""
+    number = _NAMES.index(name)
+    return Play(credentials=range(number, number + 1), days=days, faults=faults)
+
+
+CHAIN = "oauth2, refresh token"
+FALLBACK = "oauth2, refresh token, then client"
+CHAINED = _NAMES.index(CHAIN)
+
+BROKEN = {
+    "no_intent": (_one(FALLBACK, "killed=700", days=40), Invariant.ONCE),
+    "no_seal": (_one(CHAIN, "killed=700", days=40), Invariant.PERSON),
+    "no_marks": (_one(FALLBACK, "lost_answer=300,killed=300"), Invariant.ONCE),
+    "marks_lifted_by_an_edit": (
+        _one(FALLBACK, "lost_answer=300,killed=300,edited=300"),
+        Invariant.ONCE,
+    ),
+    "keep_without_generation": (_one(FALLBACK, "frozen=700", days=40), Invariant.NEWER),
+    "back_off_ignored": (_one(CHAIN, "throttling=2500", days=3), Invariant.PATIENT),
+}
+
+
+def test_a_week_of_a_world_ten_times_as_hostile_breaks_nothing() -> None:
+    tally = play(Play(seed="7", credentials=range(len(ALL)), days=7, faults="all*10"))
+
+    assert tally.broken == []
+    assert len(tally.met) > len(KINDS) * 2 / 3
+    assert tally.counts["walks"] > 400
+
+
+def test_a_calm_world_makes_no_request_too_many() -> None:
+    tally = play(Play(credentials=range(len(ALL)), days=4, faults="none"))
+
+    assert tally.broken == []
+    assert tally.met == {}
+    assert tally.dead == {}
+    assert min(tally.shares) > 0.3
+    assert tally.counts["requests"] < 1.5 * tally.least_calls
+
+
+def test_the_same_seed_plays_the_same() -> None:
+    wanted = Play(seed="3", credentials=range(9, 12), days=3, faults="all*20")
+    first, second = play(wanted), play(wanted)
+
+    assert first.counts == second.counts
+    assert first.met == second.met
+    assert first.margins == second.margins
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_simulation_notices_every_deliberate_break(name: str) -> None:
+    wanted, invariant = BROKEN[name]
+    control = play_shard(wanted)
+    without = play_shard(replace(wanted, broken=name))
+
+    assert control.broken == []
+    assert sum(control.met.values()) > 0
+    assert invariant in {broken.invariant for broken in without.broken}
+
+
+def test_a_failing_seed_shrinks_to_one_credential_and_what_it_takes() -> None:
+    whole = Play(
+        credentials=range(CHAINED, CHAINED + 2), days=40, faults="killed=700,slow=50,aws_lag=50",
+        broken="no_seal",
+    )  # fmt: skip
+    first = min(play_shard(whole).broken)
+    small = shrunk(whole, first)
+
+    (number,) = small.credentials
+    assert first.credential.endswith(f"/c{number}")
+    assert small.faults == "killed=700"
+    assert small.days < whole.days
+    assert small.command == (
+        f"make simulate SEED=1 ONLY={number} DAYS={small.days:g} FAULTS='killed=700' BREAK=no_seal"
+    )
+
+
+def test_shards_are_cut_where_a_replay_of_a_part_cuts_them() -> None:
+    whole = Play(credentials=range(2 * SIZE + 1))
+    part = replace(whole, credentials=range(SIZE, SIZE + 3))
+
+    assert [each.credentials for each in whole.shards()] == [
+        range(SIZE), range(SIZE, 2 * SIZE), range(2 * SIZE, 2 * SIZE + 1),
+    ]  # fmt: skip
+    assert [each.credentials for each in part.shards()] == [part.credentials]
+
+
+def test_leaving_a_kind_out_changes_nothing_about_the_others() -> None:
+    targets = {Scope.CREDENTIAL: ["a", "b"], Scope.PROVIDER: ["p"], Scope.WORLD: [""]}
+    end = START + timedelta(days=365)
+    every = troubles("1", targets, rates("all"), START, end)
+    fewer = {name: times for name, times in rates("all").items() if name != "killed"}
+
+    assert troubles("1", targets, fewer, START, end) == [t for t in every if t.kind != "killed"]
+
+
+def test_faults_are_written_as_they_are_read() -> None:
+    assert rates("none") == {}
+    assert rates("killed=5,slow") == {"killed": 5.0, "slow": KINDS["slow"].a_year}
+    assert rates("all*10")["killed"] == 10 * KINDS["killed"].a_year
+    for text in ("all", "none", "killed=5,slow=12"):
+        assert written(rates(text)) == text
+
+
+def test_what_makes_no_sense_is_told_before_anything_is_played(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--faults=earthquake"]) == 2
+    assert "no fault is called 'earthquake'; there are outage," in capsys.readouterr().out
+    assert main(["--break=everything"]) == 2
+    assert "no break is called 'everything'" in capsys.readouterr().out
+
+
+def test_a_broken_invariant_is_told_with_a_command_that_replays_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [
+        f"--only={CHAINED}",
+        "--days=40",
+        "--faults=killed=700",
+        "--break=no_seal",
+        "--processes=1",
+    ]
+
+    assert main(given) == 1
+    said = capsys.readouterr().out
+    assert "broken invariants: 0" not in said
+    assert f"replay: make simulate SEED=1 ONLY={CHAINED} DAYS=" in said
