@@ -70,6 +70,7 @@ def _spec(common: Common, draft: Draft, name: str, *, shared: bool) -> SecretSpe
         tags=secret.tags,
         replica_regions=secret.replica_regions if shared else (),
         policy=secret.policy if shared else "",
+        templates=secret.keys if shared else {},
     )
 
 

@@ -17,6 +17,7 @@ from rotator.providers.base import Settings
 from rotator.references import Place, SeedRef
 from rotator.schedule import Limits, Schedule, TokenSchedule, Window
 from rotator.settings import KMS_KEY
+from rotator.store import contract
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SHORTEST_WINDOW = timedelta(minutes=15)
@@ -84,9 +85,19 @@ def _path(text: str) -> str:
     return text
 
 
+def _added(keys: dict[str, str]) -> dict[str, str]:
+    if len(keys) > contract.MOST_ADDED:
+        raise ValueError(f"more than {contract.MOST_ADDED} keys; leave out those nobody reads")
+    return keys
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Template = Annotated[str, AfterValidator(_template)]
+AddedKeys = dict[
+    Annotated[str, AfterValidator(contract.added_key)],
+    Annotated[str, AfterValidator(contract.template)],
+]
 
 
 class WindowModel(Settings):
@@ -183,6 +194,12 @@ class SecretSettings(Settings):
     )
     tags: Annotated[dict[str, str], AfterValidator(_tags)] = Field(
         {}, description="Tags of the secrets, beside our own."
+    )
+    keys: Annotated[AddedKeys, AfterValidator(_added)] = Field(
+        {},
+        description="More keys of what consumers read, each a template of the contract's own:"
+        ' `authorization = "{header_value}"`, `api_token = "{access_token}"`. Its own keys stay as'
+        " they are. They are there from the next publication on.",
     )
     replica_regions: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")], ...] = Field(
         (), description="Regions to which AWS copies what consumers read."

@@ -23,6 +23,8 @@ class SecretSpec:
     replica_regions: tuple[str, ...] = ()
     policy: str = ""
     """A resource policy as JSON text, put once after the secret is made."""
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """Keys that the job adds to what consumers read: each a template of the contract's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

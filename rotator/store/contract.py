@@ -22,7 +22,61 @@ PRIVATE_KEYS = frozenset(
 )
 """What the worker alone needs; never in a secret that consumers read."""
 
+KEYS = (
+    "access_token",
+    "token_type",
+    "header_name",
+    "header_value",
+    "issued_at",
+    "expires_at",
+    "expires_at_epoch",
+    "generation",
+    "provider",
+    CREDENTIAL_KEY,
+    SCHEMA_KEY,
+)
+"""What consumers find in every secret of theirs, whatever the job adds."""
+MOST_ADDED = 20
+
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
+_LONGEST_KEY, _LONGEST_TEMPLATE = 64, 1_024
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def added_key(key: str) -> str:
+    """The name of a key that a job adds, if every reader can take it. Raises ValueError."""
+    if not _KEY.fullmatch(key) or len(key) > _LONGEST_KEY:
+        raise ValueError(
+            "not a key that every reader takes; use a-z, 0-9 and _, a letter first, at most"
+            f" {_LONGEST_KEY}"
+        )
+    if key in KEYS:
+        raise ValueError("this key is there already; a key of the contract stays what it is")
+    if key in PRIVATE_KEYS:
+        raise ValueError("a name for what consumers never see; call it otherwise")
+    return key
+
+
+def template(text: str) -> str:
+    """What a job puts under a key that it adds, if it can be filled. Raises ValueError."""
+    names = _PLACEHOLDER.findall(text)
+    if not names or re.search(r"[{}]", _PLACEHOLDER.sub("", text)) or set(names) - set(KEYS):
+        raise ValueError(f"not a template of the secret; write {{key}}, with {', '.join(KEYS)}")
+    if len(text) > _LONGEST_TEMPLATE or not text.isprintable():
+        raise ValueError(f"not one printable line; write at most {_LONGEST_TEMPLATE} characters")
+    return text
+
+
+def extended(fields: Mapping[str, str], templates: Mapping[str, str]) -> Hidden:
+    """With the keys that the job adds. What is filled in is not looked at for braces again."""
+    added = Hidden(
+        {
+            key: _PLACEHOLDER.sub(lambda match: fields.get(match[1], ""), text)
+            for key, text in templates.items()
+            if key not in fields
+        }
+    )
+    return Hidden({**fields, **added})
 
 
 def check(fields: Mapping[str, str], owner: str) -> None:

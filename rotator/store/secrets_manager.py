@@ -209,7 +209,8 @@ class SecretsManagerStore:
     def _put(
         self, spec: SecretSpec, note: Note, version_id: str, fields: Mapping[str, str]
     ) -> Version:
-        whole = Hidden({**fields, **{k: v for k, v in note.others.items() if k not in fields}})
+        ours = contract.extended(fields, spec.templates)
+        whole = Hidden({**ours, **{k: v for k, v in note.others.items() if k not in ours}})
         made = Version(id=version_id, fields=whole, value=Secret(contract.encode(whole)))
         value = Hidden(ClientRequestToken=version_id, SecretString=made.value.reveal())
         if note.place is Place.NOWHERE:

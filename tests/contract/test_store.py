@@ -180,6 +180,36 @@ def test_one_call_makes_it_where_there_is_no_policy(bench: Bench) -> None:
     assert bench.calls(since=before) == ["CreateSecret"]
 
 
+def test_keys_that_the_job_adds_are_published_with_the_others(bench: Bench) -> None:
+    templates = {"authorization": "Bearer {access_token}", "both": "{provider} {generation}"}
+    spec = replace(SPEC, templates=templates)
+    version = bench.store.put(spec, new_id(), fields())
+    added = {"authorization": "Bearer token-1", "both": "alation 1"}
+    assert bench.value() == {**fields(), **added}
+    assert bench.connect().get(spec) == version
+    assert (version.generation, version.fields["credential"]) == (1, "alation/etl")
+
+
+def test_what_a_token_holds_is_no_template(bench: Bench) -> None:
+    spec = replace(SPEC, templates={"authorization": "{access_token}"})
+    bench.store.put(spec, new_id(), fields(access_token="{generation}"))
+    assert bench.value()["authorization"] == "{generation}"
+
+
+def test_a_write_whose_reply_was_lost_is_done_though_the_job_was_edited_meanwhile(
+    bench: Bench,
+) -> None:
+    bench.store.put(SPEC, new_id(), fields())
+    bench.store.put(SPEC, request := new_id(), fields(2))
+    spec = replace(SPEC, templates={"authorization": "{access_token}"})
+    assert bench.connect().get(spec)
+    again = bench.store.put(spec, request, fields(2))
+    assert (again.id, again.generation) == (request, 2)
+    assert bench.value() == fields(2)
+    bench.store.put(spec, new_id(), fields(3))
+    assert bench.value()["authorization"] == "token-3"
+
+
 def test_what_was_put_is_read_back(bench: Bench) -> None:
     version = bench.store.put(SPEC, new_id(), fields())
     assert bench.store.get(SPEC) == version

@@ -240,6 +240,41 @@ BROKEN = {
     ),
     "tags": Case(TAGS, 'tags = { "aws:x" = "1" }', 8, "secret.tags", "AWS refuses", "no aws:"),
     "a tag's number": Case(TAGS, "tags = { x = 1 }", 8, "secret.tags.x", "not text", "quotes"),
+    "an added key's name": Case(
+        TAGS, 'keys = { "Api-Token" = "{access_token}" }', 8, "secret.keys.Api-Token",
+        "not a key that every reader takes", "a letter first",
+    ),
+    "an added key that is there": Case(
+        TAGS, 'keys = { header_value = "{access_token}" }', 8, "secret.keys.header_value",
+        "there already", "stays what it is",
+    ),
+    "an added key for what is private": Case(
+        TAGS, 'keys = { refresh_token = "{access_token}" }', 8, "secret.keys.refresh_token",
+        "consumers never see", "otherwise",
+    ),
+    "an added key of a literal": Case(
+        TAGS, f'keys = {{ api_token = "{CANARY}" }}', 8, "secret.keys.api_token", "not a template",
+        "{key}, with access_token",
+    ),
+    "an added key of a private one": Case(
+        TAGS, 'keys = { more = "{refresh_token}" }', 8, "secret.keys.more", "not a template",
+        "access_token",
+    ),
+    "an added key's brace": Case(
+        TAGS, 'keys = { more = "{{access_token}}" }', 8, "secret.keys.more", "not a template",
+        "access_token",
+    ),
+    "an added key's number": Case(
+        TAGS, "keys = { more = 1 }", 8, "secret.keys.more", "not text", "quotes"
+    ),
+    "an added key's lines": Case(
+        TAGS, 'keys = { more = "{access_token}\\n" }', 8, "secret.keys.more", "printable", "1024"
+    ),
+    "too many added keys": Case(
+        TAGS,
+        "keys = {" + ", ".join(f'k{n} = "{{provider}}"' for n in range(21)) + "}",
+        8, "secret.keys", "more than 20", "nobody reads",
+    ),
     "kms": Case(TAGS, 'kms_key_id = "my key"', 8, "secret.kms_key_id", "not of the form", "alias/"),
     "a region": Case(
         TAGS, 'replica_regions = ["eu-west-1", "europe"]', 8, "secret.replica_regions[1]", "form",

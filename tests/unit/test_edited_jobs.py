@@ -207,6 +207,7 @@ COMMON: dict[Path_, Any] = {  # in every job file
     ("secret", "adopt"): True,
     ("secret", "kms_key_id"): "alias/rotator",
     ("secret", "tags"): {"team": "data"},
+    ("secret", "keys"): {"api_token": "{access_token}"},
     ("secret", "replica_regions"): ["eu-west-1"],
     ("secret", "policy"): "{}",
     ("credentials", "name"): "loader",

@@ -170,6 +170,20 @@ def test_a_table_of_free_keys_may_have_one_named_env(tmp_path: Path) -> None:
     assert job.secret.tags == {"env": "prod"}
 
 
+def test_a_job_may_add_keys_to_what_consumers_read_and_never_to_the_keyring(
+    tmp_path: Path,
+) -> None:
+    keys = 'keys = { api_token = "{access_token}", env = "{provider}" }'
+    job = only_job(loaded(written(tmp_path, etl=GOOD.replace(TAGS, keys))))
+    (credential,) = job.credentials
+    assert credential.token_secret.templates == {"api_token": "{access_token}", "env": "{provider}"}
+    seeds = SEEDS.replace("password", "refresh_token")
+    chain = GOOD.replace(TAGS, keys).replace(SEEDS, seeds)
+    (credential,) = only_job(loaded(written(tmp_path, etl=chain))).credentials
+    assert credential.keyring_secret is not None
+    assert credential.keyring_secret.templates == {}
+
+
 def test_a_setting_that_only_sounds_like_a_secret_is_one(tmp_path: Path) -> None:
     only_job(loaded(written(tmp_path, etl=GOOD.replace(URL, URL + '\nrefresh_token = "old"'))))
 
