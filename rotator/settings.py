@@ -11,6 +11,7 @@ from pydantic import (
     AwareDatetime,
     BeforeValidator,
     Field,
+    IPvAnyNetwork,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -159,6 +160,24 @@ class Settings(BaseSettings):
     allowed_hosts: Words = Field(
         (), description="Job files may name providers on hosts of these patterns. Unset: any."
     )
+    allowed_addresses: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)] = Field(
+        (),
+        description="Link-local and metadata addresses that providers may have all the same:"
+        " addresses or networks.",
+    )
+    tls_ca_file: Folder | None = Field(
+        None, description="Authorities to believe beside the usual ones, as PEM: a company's own."
+    )
+    tls_client_cert: Folder | None = Field(
+        None,
+        description="Our certificate for mutual TLS with its chain, as PEM; read at the start.",
+    )
+    tls_client_key: Folder | None = Field(
+        None, description="Its key, unencrypted, 0600. Unset: it is in the certificate's file."
+    )
+    tls_client_cert_hosts: Words = Field(
+        ("*",), description="The providers' hosts that it is shown to, as patterns."
+    )
     settings_dir: Folder | None = Field(
         None,
         description="A folder of files, each named as one of these variables and holding its value,"
@@ -196,6 +215,10 @@ class Settings(BaseSettings):
         """Whether a job file may name a seed in this secret: never in one that we publish to."""
         own = name.startswith((f"{self.secret_prefix}/token/", f"{self.secret_prefix}/keyring/"))
         return not own and name.startswith(self.seed_prefixes)
+
+    def presents_certificate_to(self, host: str) -> bool:
+        """Whether a provider on this host may see our certificate."""
+        return _fits(host.lower(), self.tls_client_cert_hosts)
 
     def allows_host(self, host: str) -> bool:
         """Whether a job file may name a provider on this host."""

@@ -74,9 +74,16 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
 
 def _reached(house: "House", chosen: "Iterable[Credential]") -> Iterator[Finding]:
     from rotator.cli.reach import reach
+    from rotator.engine import assembly
 
     for host in sorted({each.provider.host for each in chosen}):
-        problem = reach(host, house.clock, house.settings.request_timeout)
+        problem = reach(
+            host,
+            house.clock,
+            house.settings.request_timeout,
+            assembly.trust_of(house.settings),
+            house.settings.allowed_addresses,
+        )
         if problem:
             yield Finding(ERROR, host, "provider", problem)
         else:

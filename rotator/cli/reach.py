@@ -2,20 +2,27 @@
 
 from contextlib import closing
 from datetime import timedelta
+from ssl import SSLContext
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
-import httpx
 
 from rotator.clock import Clock
-from rotator.providers.wire import Attempt, Failed, Wire, check, literal
+from rotator.providers.tls import Trust
+from rotator.providers.wire import Attempt, Failed, Networks, Wire
 
 _PORTS = {"https": 443, "http": 80}
 _LONGEST = timedelta(seconds=10)
 
 
-def reach(origin: str, clock: Clock, timeout: timedelta) -> str:
+def reach(
+    origin: str,
+    clock: Clock,
+    timeout: timedelta,
+    trust: Trust | None = None,
+    allowed: Networks = (),
+) -> str:
     """Why scheme://host[:port] cannot be reached; empty: it can. Addresses are checked as ever.
 
     Behind a proxy only the proxy itself is connected to: it alone resolves the provider's name.
@@ -23,26 +30,25 @@ def reach(origin: str, clock: Clock, timeout: timedelta) -> str:
     parts = urlsplit(origin)
     host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
     proxy = "" if parts.scheme == "http" or proxy_bypass(host) else getproxies().get("https", "")
+    ends = clock.monotonic() + min(timeout, _LONGEST).total_seconds()
+    wire = Wire(clock, allowed)
     if proxy:
         seen = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        problem = _connected("", seen.hostname or "", seen.port or 8080, clock, timeout)
+        place = (seen.hostname or "", seen.port or 8080)
+        problem = _connected(wire, Attempt(ends, "", plain=True), place)
         return f"the proxy: {problem}" if problem else ""
-    return _connected(host, host, port, clock, timeout, tls=parts.scheme == "https")
+    secured = (trust or Trust()).context(host) if parts.scheme == "https" else None
+    return _connected(wire, Attempt(ends, host, plain=not secured), (host, port), secured)
 
 
 def _connected(
-    checked: str, host: str, port: int, clock: Clock, timeout: timedelta, *, tls: bool = False
+    wire: Wire, attempt: Attempt, place: tuple[str, int], secured: SSLContext | None = None
 ) -> str:
-    """`checked`: the host whose addresses must be no cloud's metadata service."""
-    wire = Wire(clock)
-    seconds = min(timeout, _LONGEST).total_seconds()
-    wire.begin(Attempt(clock.monotonic() + seconds, checked, plain=not tls))
+    wire.begin(attempt)
     try:
-        if checked and (address := literal(checked)):
-            check(address)
-        with closing(wire.connect_tcp(host, port)) as stream:
-            if tls:
-                stream.start_tls(httpx.create_ssl_context(), server_hostname=host).close()
+        with closing(wire.connect_tcp(*place)) as stream:
+            if secured:
+                stream.start_tls(secured, server_hostname=place[0]).close()
     except Failed as failed:
         return str(failed)
     except httpcore.ConnectTimeout:

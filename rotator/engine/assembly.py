@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
     from rotator.ledger.unlocking import KeyHolder
+    from rotator.providers.tls import Trust
     from rotator.rotation.tools import Tools
     from rotator.store.secrets_manager import SecretsManagerStore
 
@@ -114,6 +115,18 @@ def open_store(settings: Settings) -> "Iterator[SecretsManagerStore]":
         store.close()
 
 
+def trust_of(settings: Settings) -> "Trust":
+    """Whom TLS towards providers believes, and what it shows of us."""
+    from rotator.providers.tls import Trust
+
+    return Trust(
+        settings.tls_ca_file,
+        settings.tls_client_cert,
+        settings.tls_client_key,
+        settings.presents_certificate_to,
+    )
+
+
 @contextmanager
 def open_tools(
     settings: Settings,
@@ -139,7 +152,12 @@ def open_tools(
         with open_key_holder(settings) as holder:
             sealer, fingerprints = unlock(ledger, holder, clock.now())
         store = opened.enter_context(open_store(settings))
-        door = Door(clock, settings.request_timeout)
+        door = Door(
+            clock,
+            settings.request_timeout,
+            trust=trust_of(settings),
+            allowed=settings.allowed_addresses,
+        )
         opened.callback(door.close)
         yield Tools(
             ledger=ledger,

@@ -4,8 +4,8 @@ It stands on httpcore, the transport beneath httpx, because two promises need th
 deadline over a whole request (httpx bounds each read, so an answer that drips never ends), and the
 check of the address that is really connected to (rotator.providers.wire).
 
-Proxies come from the environment (HTTPS_PROXY, NO_PROXY), certificate authorities too
-(SSL_CERT_FILE, SSL_CERT_DIR): companies need both. Behind a proxy it is the proxy that resolves
+Proxies come from the environment (HTTPS_PROXY, NO_PROXY); whom TLS trusts, and as whom it shows
+itself, is in rotator.providers.tls. Behind a proxy it is the proxy that resolves
 names, so only literal addresses can be checked. Plain http is for literal loopback, past any proxy.
 """
 
@@ -21,12 +21,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
-import httpx
 
 from rotator.clock import Clock
 from rotator.errors import Misconfigured, ProviderError, Unanswered, Unreachable
 from rotator.providers.base import Answer, Request
-from rotator.providers.wire import Attempt, Failed, Wire, check, literal
+from rotator.providers.tls import Trust
+from rotator.providers.wire import Attempt, Failed, Networks, Wire, check, literal
 
 LARGEST_ANSWER = 1 << 20
 """Bytes of a body, as received and again as decompressed."""
@@ -47,16 +47,23 @@ class Door:
         timeout: timedelta = timedelta(seconds=30),
         *,
         allow_loopback_http: bool = True,
-        ssl_context: SSLContext | None = None,
+        trust: Trust | None = None,
+        allowed: Networks = (),
     ) -> None:
-        """`timeout`: real time for a whole request, from resolving the name to the last byte."""
+        """`timeout`: real time for a whole request, from resolving the name to the last byte.
+
+        `allowed`: link-local and metadata addresses that a provider may have all the same.
+        Raises BadSettings where a file of `trust` is of no use.
+        """
         self._clock = clock
         self._timeout = timeout.total_seconds()
         self._loopback_http = allow_loopback_http
-        self._ssl = ssl_context or httpx.create_ssl_context()
+        self._trust = trust or Trust()
+        self._trust.ready()
         self._proxy = getproxies().get("https", "")
-        self._wire = Wire(clock)
-        self._pools: dict[str, httpcore.ConnectionPool] = {}
+        self._allowed = allowed
+        self._wire = Wire(clock, allowed)
+        self._pools: dict[tuple[str, SSLContext], httpcore.ConnectionPool] = {}
         self._lock = threading.Lock()
 
     def send(self, request: Request, *, spending: bool = False) -> Answer:
@@ -112,7 +119,7 @@ class Door:
         if url.scheme == "http" and not (self._loopback_http and address and address.is_loopback):
             raise Failed("plain http is for literal loopback only", ours=True)
         if address:
-            check(address)
+            check(address, self._allowed)
 
     def _complete(self, response: httpcore.Response) -> Answer:
         headers = {
@@ -127,16 +134,17 @@ class Door:
 
     def _pool(self, url: SplitResult, *, spending: bool) -> Any:
         proxy = "" if url.scheme == "http" or proxy_bypass(url.hostname or "") else self._proxy
+        secured = self._trust.context(url.hostname or "")
         if spending:
-            return self._opened(proxy)
+            return self._opened(proxy, secured)
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._opened(proxy)
-            return nullcontext(self._pools[proxy])
+            if (proxy, secured) not in self._pools:
+                self._pools[proxy, secured] = self._opened(proxy, secured)
+            return nullcontext(self._pools[proxy, secured])
 
-    def _opened(self, proxy: str) -> httpcore.ConnectionPool:
+    def _opened(self, proxy: str, secured: SSLContext) -> httpcore.ConnectionPool:
         common: dict[str, Any] = {
-            "ssl_context": self._ssl,
+            "ssl_context": secured,
             "network_backend": self._wire,
             "max_connections": 64,
             "keepalive_expiry": 5.0,

@@ -7,7 +7,7 @@ from importlib import import_module
 from rotator import providers
 from rotator.providers.base import Plugin
 
-_ROOMS = frozenset({"base", "http", "registry", "shapes", "wire"})
+_ROOMS = frozenset({"base", "http", "registry", "shapes", "tls", "wire"})
 
 
 @cache

@@ -7,9 +7,16 @@ whether a token may have been spent is known, not guessed from an exception's na
 
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from ssl import SSLCertVerificationError, SSLContext
 from typing import Any
 
@@ -18,6 +25,7 @@ import httpcore
 from rotator.clock import Clock
 
 Address = IPv4Address | IPv6Address
+Networks = Sequence[IPv4Network | IPv6Network]
 
 # Link-local is where clouds keep their metadata services; the others are metadata's too: AWS over
 # IPv6, Google over IPv6, Alibaba, Azure, Oracle.
@@ -68,9 +76,11 @@ def literal(host: str) -> Address | None:
         return None
 
 
-def check(address: Address) -> None:
+def check(address: Address, allowed: Networks = ()) -> None:
     """Raise Failed for an address where no provider is: metadata, link-local, nowhere, many."""
     true = _unwrapped(address)
+    if any(true in network for network in allowed):
+        return
     forbidden = any(true in network for network in _FORBIDDEN)
     if forbidden or true.is_unspecified or true.is_multicast:
         raise Failed("its address is link-local, a cloud's metadata service or nobody's", ours=True)
@@ -91,8 +101,9 @@ class _AtHand(threading.local):
 class Wire(httpcore.NetworkBackend):
     """The network as httpcore sees it. One for all threads."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, allowed: Networks = ()) -> None:
         self._clock = clock
+        self._allowed = allowed
         self._at_hand = _AtHand()
         self._plain = httpcore.SyncBackend()
 
@@ -126,7 +137,7 @@ class Wire(httpcore.NetworkBackend):
         addresses = _resolve(host, port)
         if host == self.attempt.host:  # else it is the operator's own proxy
             for address in addresses:
-                check(ip_address(address.partition("%")[0]))
+                check(ip_address(address.partition("%")[0]), self._allowed)
         while addresses:
             share = self.left(httpcore.ConnectTimeout) / len(addresses)
             address = addresses.pop(0)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import traceback
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from rotator.clock import Clock
-from rotator.errors import Misconfigured, ProviderError, Unanswered, Unreachable
+from rotator.errors import BadSettings, Misconfigured, ProviderError, Unanswered, Unreachable
 from rotator.model import Secret
 from rotator.providers.base import Answer, Request
 from rotator.providers.http import LARGEST_ANSWER, Door
+from rotator.providers.tls import Trust
+from rotator.providers.wire import Failed, check
 from rotator.sandbox.fakes import LOST_ANSWER, Fake, Reply, dripping, html, huge, json_reply, parsed
 from rotator.sandbox.server import served
 
@@ -493,6 +496,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pem, nothing = serialization.Encoding.PEM, serialization.NoEncryption()
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, nothing)
     path.write_bytes(secret + made.public_bytes(pem))
+    path.chmod(0o600)
     return path
 
 
@@ -525,13 +529,13 @@ def proxied(
     def make(port: int) -> Door:
         monkeypatch.setenv("https_proxy", f"http://me:{HEADER}@127.0.0.1:{port}")
         monkeypatch.setenv("no_proxy", "")
-        return Door(clock, AMPLE, ssl_context=ssl.create_default_context(cafile=str(certificate)))
+        return Door(clock, AMPLE, trust=Trust(certificate))
 
     return make
 
 
 def test_a_trusted_certificate_lets_the_request_through(clock: Clock, certificate: Path) -> None:
-    door = Door(clock, AMPLE, ssl_context=ssl.create_default_context(cafile=str(certificate)))
+    door = Door(clock, AMPLE, trust=Trust(certificate))
     with listening(over_tls(certificate, reply(b"{}"))) as port:
         assert door.send(ask(f"https://127.0.0.1:{port}/"), spending=True).body == b"{}"
     with listening(over_tls(certificate, b"")) as port:
@@ -616,3 +620,96 @@ def test_a_socks_proxy_is_our_mistake(clock: Clock, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
     assert type(refusal(Door(clock, AMPLE), ask("https://provider.example/"))) is Misconfigured
+
+
+# Mutual TLS, and how old a protocol may be.
+
+
+def demanding(certificate: Path, newest: str = "TLSv1_3") -> Callable[[socket.socket], None]:
+    """A provider that talks to nobody without a certificate."""
+
+    def serve(connection: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        context.load_verify_locations(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
+            context.maximum_version = ssl.TLSVersion[newest]
+        try:
+            with context.wrap_socket(connection, server_side=True) as secured:
+                says(reply(b"{}"))(secured)
+        except OSError:
+            return
+
+    return serve
+
+
+def test_a_client_certificate_opens_mutual_tls(clock: Clock, certificate: Path) -> None:
+    door = Door(clock, AMPLE, trust=Trust(certificate, certificate))
+    with listening(demanding(certificate)) as port:
+        assert door.send(ask(f"https://127.0.0.1:{port}/"), spending=True).ok
+
+
+def test_it_is_shown_to_the_hosts_that_it_is_for_and_to_no_other(
+    clock: Clock, certificate: Path
+) -> None:
+    elsewhere = Trust(certificate, certificate, presented_to=lambda host: host == "a.example")
+    with listening(demanding(certificate)) as port:
+        refusal(Door(clock, AMPLE, trust=elsewhere), ask(f"https://127.0.0.1:{port}/"))
+    assert elsewhere.context("a.example") is not elsewhere.context("127.0.0.1")
+
+
+def test_an_old_protocol_is_not_spoken(clock: Clock, certificate: Path) -> None:
+    assert Trust().context("a.example").minimum_version is ssl.TLSVersion.TLSv1_2
+    assert Trust().context("a.example").verify_mode is ssl.CERT_REQUIRED
+    assert Trust().context("a.example").check_hostname
+    with listening(demanding(certificate, "TLSv1_1")) as port:
+        door = Door(clock, AMPLE, trust=Trust(certificate, certificate))
+        assert type(refusal(door, ask(f"https://127.0.0.1:{port}/"))) is Unreachable
+
+
+def test_files_that_are_of_no_use_are_told_by_name(
+    clock: Clock, certificate: Path, tmp_path: Path
+) -> None:
+    odd, shared = tmp_path / "odd.pem", tmp_path / "shared.pem"
+    odd.write_text("no certificate")
+    odd.chmod(0o600)
+    shared.write_bytes(certificate.read_bytes())
+    shared.chmod(0o644)
+    for trust, told in (
+        (Trust(odd), "odd.pem: no certificates"),
+        (Trust(tmp_path / "none.pem"), "none.pem: no certificates"),
+        (Trust(None, odd), "odd.pem: certificate and key"),
+        (Trust(None, certificate, tmp_path / "none.pem"), "sandbox.pem: certificate and key"),
+        (Trust(None, shared), "shared.pem: the key is open to others"),
+    ):
+        with pytest.raises(BadSettings, match=told):
+            Door(clock, trust=trust)
+
+
+def test_an_encrypted_key_is_told_and_not_asked_for(
+    clock: Clock, certificate: Path, tmp_path: Path
+) -> None:
+    key = serialization.load_pem_private_key(certificate.read_bytes(), None)
+    locked = tmp_path / "locked.pem"
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"planted"),
+        )
+    )
+    locked.chmod(0o600)
+    with pytest.raises(BadSettings, match="cannot be read"):
+        Door(clock, trust=Trust(None, certificate, locked))
+
+
+def test_a_metadata_address_may_be_allowed(hasty: Door, clock: Clock) -> None:
+    assert type(refusal(hasty, ask("https://169.254.1.2/"))) is Misconfigured
+    allowed = [ipaddress.ip_network("169.254.1.2/32")]
+    check(ipaddress.ip_address("169.254.1.2"), allowed)
+    with pytest.raises(Failed):
+        check(ipaddress.ip_address("169.254.1.3"), allowed)
+    door = Door(clock, SHORT, allowed=allowed)
+    assert type(refusal(door, ask("https://169.254.1.3/"))) is Misconfigured

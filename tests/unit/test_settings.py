@@ -50,6 +50,20 @@ def test_with_a_kms_key_no_key_file_is_needed() -> None:
         assert load_settings(given | {"ROTATOR_SEAL_KMS_KEY": key}).seal_kms_key == key
 
 
+def test_our_certificate_is_shown_where_the_patterns_say() -> None:
+    assert load_settings(HOME).presents_certificate_to("a.example")
+    settings = load_settings(HOME | {"ROTATOR_TLS_CLIENT_CERT_HOSTS": "*.corp.example,b.example"})
+    assert settings.presents_certificate_to("SSO.corp.example")
+    assert not settings.presents_certificate_to("a.example")
+
+
+def test_addresses_are_allowed_one_by_one_or_as_networks() -> None:
+    given = HOME | {"ROTATOR_ALLOWED_ADDRESSES": "169.254.10.1, fe80::/64"}
+    assert [str(each) for each in load_settings(given).allowed_addresses] == [
+        "169.254.10.1/32", "fe80::/64"
+    ]  # fmt: skip
+
+
 def test_every_variable_is_read() -> None:
     settings = load_settings(
         HOME
@@ -80,6 +94,8 @@ def test_an_empty_variable_is_an_unset_one() -> None:
 
 
 WRONG = {
+    "ROTATOR_ALLOWED_ADDRESSES": ["everything", "10.0.0.0/33", CANARY],
+    "ROTATOR_TLS_CA_FILE": ["ca.pem", f"{CANARY}/ca.pem"],
     "ROTATOR_SEAL_KMS_KEY": ["rotator", "kms:alias/rotator", CANARY, "alias/a b"],
     "ROTATOR_THREADS": ["0", "65", "eight", CANARY, "1.5"],
     "ROTATOR_WRITE_BUDGET": ["0.01", "51", "nan", "inf", "-1", CANARY],

@@ -1,0 +1,88 @@
+"""TLS towards providers: whom we believe, how old a protocol may be, and who we say we are.
+
+Certificates are always verified. Authorities are those of the system or of SSL_CERT_FILE and
+SSL_CERT_DIR, and beside them a company's own. A client certificate is offered to the hosts that it
+is for and to no other.
+"""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from rotator.errors import BadSettings
+
+OLDEST = ssl.TLSVersion.TLSv1_2
+
+
+@dataclass(frozen=True)
+class Trust:
+    """One for all threads. Its contexts are made once: a new certificate wants a new worker."""
+
+    authorities: Path | None = None
+    """A PEM file of authorities to believe beside the usual ones."""
+    certificate: Path | None = None
+    """A PEM file with our own certificate, its chain, and perhaps its key."""
+    key: Path | None = None
+    """Its key, unencrypted, where the certificate's file does not hold it."""
+    presented_to: Callable[[str], bool] = lambda _: True
+    """Which hosts the certificate is for."""
+
+    def ready(self) -> None:
+        """Read all files now. Raises BadSettings, which names the file."""
+        self._plain  # noqa: B018 - made and kept
+        if self.certificate is not None:
+            self._with_certificate  # noqa: B018 - likewise
+
+    def context(self, host: str) -> ssl.SSLContext:
+        """For a connection to that host."""
+        ours = self.certificate is not None and self.presented_to(host)
+        return self._with_certificate if ours else self._plain
+
+    @cached_property
+    def _plain(self) -> ssl.SSLContext:
+        made = httpx.create_ssl_context()
+        made.minimum_version = OLDEST
+        if self.authorities is not None:
+            try:
+                made.load_verify_locations(cafile=self.authorities)
+            except (OSError, ssl.SSLError):
+                raise BadSettings(
+                    f"{self.authorities}: no certificates can be read from it",
+                    remedy="ROTATOR_TLS_CA_FILE is a PEM file of authorities",
+                ) from None
+        return made
+
+    @cached_property
+    def _with_certificate(self) -> ssl.SSLContext:
+        made = Trust(self.authorities).context("")
+        certificate = self.certificate or Path()  # there is one, or nobody asks for this
+        key = self.key or certificate
+        _refuse_open(key)
+        try:
+            made.load_cert_chain(certificate, key, password=_no_password)
+        except (OSError, ssl.SSLError, ValueError):
+            raise BadSettings(
+                f"{self.certificate}: certificate and key cannot be read, or are not a pair",
+                remedy="ROTATOR_TLS_CLIENT_CERT is a PEM file with the certificate and its chain,"
+                " ROTATOR_TLS_CLIENT_KEY one with its key, without a passphrase",
+            ) from None
+        return made
+
+
+def _refuse_open(key: Path) -> None:
+    """A key that others on this machine may read, or change, is theirs too."""
+    try:
+        mode = key.stat().st_mode
+    except OSError:
+        return  # said by whoever reads it
+    if mode & 0o027:
+        raise BadSettings(f"{key}: the key is open to others", remedy="chmod 640 or 600 it")
+
+
+def _no_password() -> str:
+    """Without this OpenSSL would ask on the terminal."""
+    raise ValueError("an encrypted key")
