@@ -27,11 +27,12 @@ _TITLES = {
     "kills in a gap": "kills that left a spent token's answer unsealed: gap (a)",
     "requests caught in a gap": "  requests in flight in them",
     "saved": "  of which needed nobody: alive, replayed, or another grant",
-    "chains that needed a person": "  of which *needs a person*; a new token was put in",
+    "chains that needed a person": "chains that *need a person* after that; a token was put in",
+    "lost without a kill": "  and after an answer that came too late by itself: gap (a) again",
     "accepted": "consumer calls accepted",
     "healed by one re-read": "  refused, and accepted after one re-read",
     "consumer calls refused": "  refused within gap (c): the provider had ended the token",
-    "refused while a person was needed": "  of which while a person was needed",
+    "refused while a person was needed": "  refused while a person was needed",
 }
 
 
@@ -124,7 +125,7 @@ def _sum_up(wanted: Namespace, lanes: Sequence[LaneProcess], seconds: float) -> 
     for name in sorted(name for name in sums if name.startswith("lost: ")):
         print(f"{sums[name]:>8}  needs a person, {name.removeprefix('lost: ')}")
     longest = max(lane.verdict["longest_gap"] for lane in lanes)
-    print(f"{longest:>7.1f}s  the longest that a consumer stayed refused")
+    print(f"{longest:>7.1f}s  the longest that a consumer stayed refused, persons left out")
     broken = [(lane, text) for lane in lanes for text in lane.verdict["broken"]]
     print(f"{len(broken):>8}  broken promises: chains lost outside of a gap, spent tokens presented"
           " again, consumers refused outside of their gap, damaged ledgers")  # fmt: skip

@@ -62,6 +62,8 @@ class Consumers:
         self._stop = threading.Event()
         self._held: dict[str, dict[str, str]] = {}
         self._read_at: dict[str, datetime] = {}
+        self._persons: set[str] = set()
+        """Credentials whose consumers wait for a person, which no clock measures."""
         self._refused_since: dict[str, float] = {}
         self._calls = Calls(town)
         self._real = Clock()
@@ -101,12 +103,15 @@ class Consumers:
             return
         self._refused_since.setdefault(credential, self._real.monotonic())
         left = int(token["expires_at_epoch"]) - self._town.clock.now().timestamp()
-        self._judge.refused(credential, token["access_token"], left)
+        if self._judge.refused(credential, token["access_token"], left):
+            self._persons.add(credential)
 
     def _accepted(self, credential: str) -> None:
         self.counts["accepted"] += 1
         since = self._refused_since.pop(credential, None)
-        if since is not None:
+        if credential in self._persons:
+            self._persons.remove(credential)
+        elif since is not None:
             self.longest_gap = max(self.longest_gap, self._real.monotonic() - since)
 
     def _token(self, credential: str) -> dict[str, str]:

@@ -21,12 +21,15 @@ class Judge:
         self._town = town
         self._gap: defaultdict[str, set[str]] = defaultdict(set)
         """Requests that a kill left without a sealed answer, by credential, until they end."""
+        self._caught: set[str] = set()
+        """All requests that a kill left so; answers also come too late by themselves."""
         self._reseeded: set[str] = set()
         """Credentials for which a person has made a token that is not in use yet."""
         self._lock = threading.Lock()
 
     def after_kill(self, found: Aftermath) -> None:
-        fresh = {id_ for id_, whose in found.gap.items() if id_ not in self._gap[whose]}
+        fresh = found.gap.keys() - self._caught
+        self._caught |= fresh
         self.counts["kills in a gap"] += bool(fresh)
         self.counts["requests caught in a gap"] += len(fresh)
         if found.damage:
@@ -51,17 +54,21 @@ class Judge:
             self._town.reseed(name)
         return lost
 
-    def refused(self, credential: str, token: str, expires_in: float) -> None:
-        """A consumer was, with a token that was published when it read it."""
+    def refused(self, credential: str, token: str, expires_in: float) -> bool:
+        """A consumer was, with what is published; whether until a person has done something."""
+        with self._lock:
+            if credential in self._reseeded:
+                self.counts["refused while a person was needed"] += 1
+                return True
         self.counts["consumer calls refused"] += 1
         if BY_CREDENTIAL[credential].kills and not self._town.books.is_newest(credential, token):
-            return
+            return False
         with self._lock:
-            if credential in self._reseeded or self._gap[credential]:
-                self.counts["refused while a person was needed"] += 1
-                return
+            if self._gap[credential] and BY_CREDENTIAL[credential].gap:
+                return True
         dead = f", it expired {-expires_in:.0f} s of the clock ago" if expires_in <= 0 else ""
         self._break(f"{credential}: a consumer was refused outside of the gap{dead}")
+        return False
 
     def away(self, found: Aftermath) -> list[str]:
         """Who is not at home, of all credentials."""
@@ -92,7 +99,8 @@ class Judge:
         ended = {id_: found.outcomes[id_] for id_ in self._gap[whose] if id_ in found.outcomes}
         waits = bool(BY_CREDENTIAL[whose].gap) and not lost
         over = {id_ for id_, how in ended.items() if not (waits and how == "unanswered")}
-        self.counts["saved"] += sum(not lost and ended[id_] != "sealed" for id_ in over)
+        saved = {id_ for id_ in over & self._caught if not lost and ended[id_] != "sealed"}
+        self.counts["saved"] += len(saved)
         self._gap[whose] -= over
 
     def _is_lost(self, name: str, found: Aftermath) -> bool:
@@ -109,7 +117,8 @@ class Judge:
             self._break(f"{name} needs a person although it has another way: {found.rows[name]}")
         elif gap == "acted on" and kept == self._town.books.tips[name]:
             self._break(f"{name} needs a person although its provider never acted")
-        self.counts["chains that needed a person"] += 1
+        by_kill = any(id_ in self._caught for id_ in unanswered)
+        self.counts["chains that needed a person" if by_kill else "lost without a kill"] += 1
         self.counts[f"lost: {BY_CREDENTIAL[name].job}"] += 1
         self._reseeded.add(name)
         return True

@@ -19,7 +19,7 @@ from rotator.ledger.sql import SqlLedger
 from rotator.model import Shelf
 from rotator.rotation.keyring import request
 from rotator.sandbox.stage import ended_by_signals
-from tests.soak.aftermath import aftermath, look
+from tests.soak.aftermath import Aftermath, aftermath, look
 from tests.soak.consumers import Calls, Consumers
 from tests.soak.judge import Judge
 from tests.soak.town import BY_CREDENTIAL, Town, town
@@ -129,7 +129,7 @@ class Lane:
         with self._worker(self.warm):
             while hurried and self._clock.monotonic() < ends:
                 threading.Event().wait(0.1)
-                hurried = self.judge.in_a_hurry(look(self.town.ledger))
+                hurried = self.judge.in_a_hurry(self._looked_after())
 
     def _bring_home(self, waiting: list[str]) -> list[str]:
         """With one worker, until all were at home once, chains that a person mended too."""
@@ -143,10 +143,14 @@ class Lane:
         return waiting
 
     def _still_away(self, waiting: list[str]) -> list[str]:
+        away = set(self.judge.away(self._looked_after()))
+        return [name for name in waiting if name in away]
+
+    def _looked_after(self) -> Aftermath:
+        """As all stand beneath a running worker; whoever is lost is helped at once."""
         found = look(self.town.ledger)
         self._ask_for(self.judge.look(found))
-        away = set(self.judge.away(found))
-        return [name for name in waiting if name in away]
+        return found
 
     def _ask_for(self, credentials: list[str]) -> None:
         """As `rotator rotate` does, once a person has put in a new token."""

@@ -20,14 +20,14 @@ import pytest
 from rotator.cli import main as rotator
 from rotator.engine import assembly, run  # noqa: F401 - the fork finds it loaded
 from rotator.environment import load_settings
-from tests.crash import test_breaks
+from tests.crash import breaks
 
 
 def main(broken: str) -> None:
     """`broken`: the name of a deliberate break of tests/crash, empty for the real thing."""
     if broken:
-        breaks: Callable[[pytest.MonkeyPatch], None] = getattr(test_breaks, broken)
-        breaks(pytest.MonkeyPatch())
+        patch: Callable[[pytest.MonkeyPatch], None] = getattr(breaks, broken)
+        patch(pytest.MonkeyPatch())
     warm = False
     for line in sys.stdin:
         wanted = json.loads(line)
