@@ -12,8 +12,10 @@ RotatorError
       - VerifyFailed     the provider does not know the new token yet
       - AnotherLedger    the chain is another ledger's, and not known to be alive
   · StoreError           what AWS Secrets Manager did to us
-      - StoreUnavailable network, throttling, 5xx: back off
-      - StoreDenied      permissions or KMS: a person
+      - StoreUnavailable network or 5xx: back off
+          StoreThrottled too many requests: back off
+      - StoreDenied      permissions: a person
+          KeyDenied      the KMS key: a person
       - NotOurs          the name holds a secret that we did not make: a person
       - VersionBudget    too many versions in 24 hours: wait for hours
       - FenceLost        the label was moved by somebody else meanwhile: look again
@@ -105,8 +107,16 @@ class StoreUnavailable(StoreError):
     """The store cannot be reached or asks for patience; the same call may work later."""
 
 
+class StoreThrottled(StoreUnavailable):
+    """AWS asks for patience."""
+
+
 class StoreDenied(StoreError):
-    """The store refuses us: a permission, a KMS key, a policy."""
+    """The store refuses us: a permission, a policy, our credentials."""
+
+
+class KeyDenied(StoreDenied):
+    """The KMS key refuses us, or is disabled."""
 
 
 class NotOurs(StoreError):

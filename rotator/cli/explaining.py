@@ -105,6 +105,8 @@ def _show_next(found: Mapping[str, Any]) -> None:
         out.say(f"Next look: {out.both(following['until'], found['at'])}, or when asked")
     else:
         out.say(f"Next look: {out.both(following['due_at'], found['at'])}")
+    if found["class"]:
+        out.say(f"Class: {found['class']}. Next: {found['action']}")
     if found["text"]:
         out.say(f"For a person: {found['text']}")
 

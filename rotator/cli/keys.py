@@ -18,6 +18,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "state": "fresh, due, rotating, backing off, late, expired, needs a person or paused",
         "reason": "why, of a closed list",
         "text": "for a person: what to do, or what failed",
+        "class": "of the trouble, where there is any: network, revoked, AWS denied …",
+        "action": "what comes next, or what a person does about that class",
         "access_expires_at": "when the published token dies",
         "access_renew_at": "when it should be replaced",
         "refresh_expires_at": "when the refresh token dies",
@@ -35,6 +37,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "host": "where its requests go",
         "state": "as last stored",
         "text": "for a person",
+        "class": "of the trouble, where there is any",
+        "action": "what comes next, or what a person does about that class",
         "secrets": "kind, name, version, generation, agreement, on_record, issued_at, expires_at,"
         " fingerprint, another_ledger of each secret",
         "answers": "request, grant, generation, answered_at, read_at, outcome, tokens of each"
@@ -42,7 +46,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "requests": "request, grant, generation, intended_at, settles_at, presents, spends of each"
         " request without an answer",
         "marks": "kind, fingerprint, because, at, text of each mark",
-        "back_offs": "line, until, failures, reason, text of each that holds",
+        "back_offs": "line, until, failures, reason, text, class, action of each that holds",
         "asked": "request, at, by, why, tokens, outcome of each person's request that is not met",
         "tokens": "token, issued_at, expires_at, renew_at, gave_way of the newest of each name",
         "wants": "token, reason, grant, presents, open_until of each token wanted now",
@@ -58,6 +62,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "reason": "why, of a closed list",
         "outcome": "ok, tokens, or the class of the error",
         "text": "in words",
+        "class": "of the trouble, where the step failed: network, revoked, AWS denied …",
+        "action": "what comes next, or what a person does about that class",
         "duration_ms": "how long it took",
         "cause": "schedule, or who asked and why",
     },

@@ -6,6 +6,8 @@ import typer
 
 from rotator.cli import options
 from rotator.cli.exits import BadUsage, Exit
+from rotator.model import State
+from rotator.triage import BY_REASON, trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rotator.cli.opening import House
     from rotator.ledger.base import Line
     from rotator.rotation.standing import Standing
+    from rotator.triage import Trouble
 
 _MOST_LINES = 100_000
 
@@ -87,6 +90,15 @@ def _line(each: "Standing", now: "datetime") -> tuple[str, ...]:
 
 
 def _what(each: "Standing") -> str:
+    """The class of the trouble, why it is so, and what comes next."""
+    trouble, said = _trouble(each), _said(each)
+    if trouble is None:
+        return said
+    told = f"{trouble.name}: {said}"
+    return told if each.state is State.NEEDS_A_PERSON else f"{told} ({trouble.action})"
+
+
+def _said(each: "Standing") -> str:
     """One sentence: who paused it, what to do, or why it is so."""
     row = each.row
     if row is None:
@@ -96,6 +108,12 @@ def _what(each: "Standing") -> str:
     if row.paused_at is not None:
         return f"by {row.paused_by}: {row.paused_why}"
     return row.text or ("" if each.state is not row.state else row.reason)
+
+
+def _trouble(each: "Standing") -> "Trouble | None":
+    row = each.row
+    told = row is not None and each.has_job and row.paused_at is None
+    return BY_REASON.get(row.reason) if row and told else None
 
 
 def _others(house: "House") -> None:
@@ -131,7 +149,8 @@ def _plain(each: "Standing") -> dict[str, Any]:
         "credential": each.credential,
         "state": each.state,
         "reason": row.reason if row else None,
-        "text": _what(each),
+        "text": _said(each),
+        **_classed(_trouble(each)),
         "access_expires_at": row.access_expires_at if row else None,
         "access_renew_at": row.access_renew_at if row else None,
         "refresh_expires_at": row.refresh_expires_at if row else None,
@@ -143,9 +162,14 @@ def _plain(each: "Standing") -> dict[str, Any]:
     }
 
 
-def _code(state: str) -> int:
-    from rotator.model import State
+def _classed(trouble: "Trouble | None") -> dict[str, str | None]:
+    return {
+        "class": trouble.name if trouble else None,
+        "action": trouble.action if trouble else None,
+    }
 
+
+def _code(state: str) -> int:
     if state in (State.NEEDS_A_PERSON, State.EXPIRED):
         return 2
     return 1 if state in (State.LATE, State.BACKING_OFF) else 0
@@ -177,7 +201,8 @@ def history(
     if as_json:
         out.say_json([_step(line) for line in lines])
     elif lines:
-        heads = ("AT", "CREDENTIAL", "RUN", "STEP", "WHY", "OUTCOME", "TOOK", "WHAT", "CAUSE")
+        heads = ("AT", "CREDENTIAL", "RUN", "STEP", "WHY", "OUTCOME", "CLASS", "TOOK", "WHAT",
+                 "CAUSE")  # fmt: skip
         out.table(heads, [_shown(line) for line in lines])
     else:
         out.say(_nothing_yet(house, names))
@@ -223,8 +248,10 @@ def _shown(line: "Line") -> tuple[str, ...]:
     step = line.stepped
     took = f"{step.duration.total_seconds():.1f}s"
     run = out.short(step.run)
+    trouble = trouble_of(step.outcome)
+    what = f"{step.text} ({trouble.action})" if trouble else step.text
     return (out.instant(step.at), line.credential, run, step.step, step.reason, step.outcome,
-            took, step.text, step.cause)  # fmt: skip
+            trouble.name if trouble else "", took, what, step.cause)  # fmt: skip
 
 
 def _step(line: "Line") -> dict[str, Any]:
@@ -238,6 +265,7 @@ def _step(line: "Line") -> dict[str, Any]:
         "reason": step.reason,
         "outcome": step.outcome,
         "text": step.text,
+        **_classed(trouble_of(step.outcome)),
         "duration_ms": round(step.duration.total_seconds() * 1000),
         "cause": step.cause,
     }

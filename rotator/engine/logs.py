@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from rotator import triage
 from rotator.clock import Clock
 from rotator.ledger.base import Rest, Stepped
 from rotator.model import State
@@ -26,7 +27,6 @@ _FLOORS: Mapping[str, int | str] = {
     "apscheduler.scheduler": "ERROR",  # warns of a sweep that runs already, which is normal
     "apprise": logging.CRITICAL + 1,  # names addresses; alerts.py says what failed
 }
-_FINE = frozenset({"ok", "tokens"})
 _UNWELL = frozenset({State.NEEDS_A_PERSON, State.EXPIRED, State.LATE, State.BACKING_OFF})
 
 
@@ -113,7 +113,8 @@ def observer(log: Any, clock: Clock) -> Callable[[Event], None]:
 
 
 def _step(log: Any, event: Event, stepped: Stepped, seconds: float) -> None:
-    write = log.info if stepped.outcome in _FINE else log.warning
+    trouble = triage.trouble_of(stepped.outcome)
+    write = log.warning if trouble else log.info
     write(
         str(stepped.step),
         **_whose(event),
@@ -123,6 +124,7 @@ def _step(log: Any, event: Event, stepped: Stepped, seconds: float) -> None:
         cause=stepped.cause,
         duration_ms=round(seconds * 1000, 1),
         **_text(stepped.text),
+        **_trouble(trouble),
     )
 
 
@@ -138,12 +140,17 @@ def _rest(log: Any, event: Event, rest: Rest) -> None:
         due_at=rest.due_at.isoformat(timespec="seconds"),
         **({"was": str(event.was)} if changed and event.was else {}),
         **_text(rest.text),
+        **_trouble(triage.BY_REASON.get(rest.reason)),
     )
 
 
 def _whose(event: Event) -> dict[str, str]:
     job = event.credential.partition("/")[0]
     return {"job": job, "credential": event.credential, "run": event.run}
+
+
+def _trouble(trouble: triage.Trouble | None) -> dict[str, str]:
+    return {"class": trouble.name, "action": trouble.action} if trouble else {}
 
 
 def _text(text: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from rotator import triage
 from rotator.engine import logs
 from rotator.engine.alerts import Alerts
 from rotator.engine.local import Feeder
@@ -194,6 +195,8 @@ class Worker:
         self._told_at[key] = now
         if isinstance(error, RotatorError):
             facts: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
+            if trouble := triage.trouble_of(triage.outcome_of(error)):
+                facts |= {"class": trouble.name, "action": trouble.action}
         else:
             facts = {"exc_info": error}
         event = "a rotation broke off" if name else "the schedule could not be read"

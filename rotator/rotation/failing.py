@@ -1,6 +1,5 @@
 """Every failure gets one reason and one stored back-off. Pure."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from rotator import errors
@@ -8,32 +7,7 @@ from rotator.ledger.base import BackOff, Record
 from rotator.model import Reason
 from rotator.policy import back_off as until
 from rotator.rotation.jumps import holds
-
-_REASONS: Mapping[type[Exception], Reason] = {
-    errors.Unreachable: Reason.UNREACHABLE,
-    errors.ProviderDown: Reason.PROVIDER_DOWN,
-    errors.Unanswered: Reason.UNANSWERED,
-    errors.Throttled: Reason.THROTTLED,
-    errors.Rejected: Reason.REJECTED,
-    errors.Misconfigured: Reason.MISCONFIGURED,
-    errors.Garbled: Reason.GARBLED,
-    errors.VerifyFailed: Reason.VERIFY_FAILED,
-    errors.AnotherLedger: Reason.ANOTHER_LEDGER,
-    errors.StoreUnavailable: Reason.STORE_UNAVAILABLE,
-    errors.StoreDenied: Reason.STORE_DENIED,
-    errors.NotOurs: Reason.NOT_OURS,
-    errors.VersionBudget: Reason.VERSION_BUDGET,
-    errors.ForeignWriter: Reason.FOREIGN,
-    errors.FenceLost: Reason.FENCE_LOST,
-    errors.SeedMissing: Reason.SEED_MISSING,
-    errors.SealError: Reason.SEAL_UNREADABLE,
-}
-
-
-def reason_of(error: Exception) -> Reason:
-    """The one class of a failure."""
-    found = (_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
-    return next(found, Reason.UNEXPECTED)
+from rotator.triage import reason_of
 
 
 def back_off(

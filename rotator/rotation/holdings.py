@@ -13,7 +13,7 @@ from types import MappingProxyType
 from rotator.errors import SealError, SeedMissing
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Because, Mark, MarkKind, Record, Seal
-from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose
 from rotator.providers.base import Grant
 from rotator.rotation.jumps import asked_at
@@ -98,6 +98,22 @@ class Holdings:
     def doubted_before(self, at: datetime) -> frozenset[str]:
         """Those that were in doubt before an instant: an answer sent later settles it."""
         return frozenset(key for key in self.doubted if self._spent[key].at < at)
+
+    @property
+    def trouble(self) -> Reason:
+        """Why no grant can be used: what stands in the way of whatever is held."""
+        kept = [each.holding for each in self._by_name.get(REFRESH_TOKEN, ())]
+        chain = [held for held in kept if held.source is not Source.SEED]
+        if self.foreign:
+            return Reason.ANOTHER_LEDGER
+        if self.elsewhere:
+            return Reason.MISCONFIGURED
+        if chain:
+            unspent = any(not held.spent for held in chain)
+            return Reason.TOKEN_REFUSED if unspent else Reason.TOKEN_SPENT
+        if self.missing:
+            return Reason.SEED_MISSING
+        return Reason.SEED_REFUSED if self._refusals else Reason.NO_GRANT_LEFT
 
     def token(self, holding: Holding) -> Token:
         """The secret behind what the policy chose."""

@@ -21,13 +21,28 @@ def rest(credential: Credential, sight: Sight, step: Step) -> Rest:
         due_at=step.until or seen.now,
         seen_due_at=row.due_at,
         state=state,
-        reason=step.reason,
+        reason=_reason(sight, step),
         text=_text(credential, sight, state),
         access_renew_at=sight.access_due.at if sight.access_due else None,
         refresh_renew_at=sight.refresh_due.at if sight.refresh_due else None,
         refresh_expires_at=sight.refresh.expires_at if sight.refresh else None,
         at=seen.now,
     )
+
+
+def _reason(sight: Sight, step: Step) -> Reason:
+    """The class of the trouble where there is any, not only that there is."""
+    if step.reason is Reason.NO_GRANT_LEFT:
+        return sight.holdings.trouble
+    if step.reason is Reason.BACKING_OFF:
+        return _newest(sight).reason
+    return step.reason
+
+
+def _newest(sight: Sight) -> BackOff:
+    """The back-off that was stored last."""
+    held = active_back_offs(sight.record, sight.seen.now).values()
+    return max(held, key=lambda back_off: (back_off.since, back_off.text or back_off.reason))
 
 
 def blind_rest(record: Record, waiting: BackOff, now: datetime) -> Rest:
@@ -98,10 +113,8 @@ def _text(credential: Credential, sight: Sight, state: State) -> str:
         return unreadable[0].text
     if state is State.NEEDS_A_PERSON:
         return "; ".join([_remedy(credential, sight), *sight.holdings.missing])
-    back_offs = active_back_offs(sight.record, sight.seen.now)
-    told = sorted((b.since, b.text or b.reason) for b in back_offs.values())
-    if told:
-        return told[-1][1]
+    if sight.seen.back_offs:
+        return _newest(sight).text or _newest(sight).reason
     gave_way = sight.access_due.gave_way if sight.access_due else GaveWay.NOTHING
     return "" if gave_way is GaveWay.NOTHING else gave_way
 

@@ -23,6 +23,7 @@ from rotator.rotation.resting import blind_rest, manual_changes, rest, unmet
 from rotator.rotation.settling import settle
 from rotator.rotation.steps import Done, Hands
 from rotator.rotation.tools import Tools
+from rotator.triage import outcome_of
 
 MOST_STEPS = 20
 """A walk that has not come to rest by then is a bug, and backs off."""
@@ -181,7 +182,7 @@ class _Walk:
         """A back-off for this line of the table and no other."""
         now = self.tools.clock.now()
         stored = back_off(_line(sight, step), error, sight.record, now, sight.deadline)
-        return Done([stored], type(error).__name__, told(error), look_afresh=True)
+        return Done([stored], outcome_of(error), told(error), look_afresh=True)
 
     def _stepped(self, step: str, reason: Reason, done: Done, began: datetime) -> Stepped:
         return Stepped(
@@ -216,7 +217,7 @@ class _Walk:
             expires_at = record.row.access_expires_at
             waiting = back_off(line, error, record, now, expires_at, reason)
             changes.append(waiting)
-            failed = Done([waiting], type(error).__name__, waiting.text)
+            failed = Done([waiting], outcome_of(error), waiting.text)
             stepped = self._stepped(line, waiting.reason, failed, began)
             self.owed.append(stepped)
             self._tell(stepped)

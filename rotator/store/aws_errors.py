@@ -10,7 +10,7 @@ from typing import Any
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rotator.errors import StoreDenied, StoreError, StoreUnavailable
+from rotator.errors import KeyDenied, StoreDenied, StoreError, StoreThrottled, StoreUnavailable
 
 NOT_FOUND = "ResourceNotFoundException"
 EXISTS = "ResourceExistsException"
@@ -73,6 +73,10 @@ _USE_KEY = (
 _WHY_DENIED = re.compile(
     r"(?P<none>no [a-z-]{1,40} policy allows)|an explicit deny(?: in an? [a-z-]{1,40} policy)?"
 )
+_DENIED_ON = re.compile(
+    r"\bon resource: (arn:aws[a-z-]{0,12}:(?:secretsmanager|kms):[a-z0-9-]{1,32}:\d{12}:"
+    r"(?:secret:[A-Za-z0-9/_+=.@-]{1,519}|(?:key|alias)/[A-Za-z0-9/_-]{1,256}))(?![^\s\"'])"
+)
 _CODE = re.compile(r"[A-Za-z][A-Za-z.]{0,80}")
 
 
@@ -92,7 +96,7 @@ def from_answer(action: str, about: str, error: ClientError) -> StoreError:
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     wanted = f"{action} on {about}"
     if code in _THROTTLED or status == 429:
-        return StoreUnavailable(f"AWS throttles {wanted}")
+        return StoreThrottled(f"AWS throttles {wanted}")
     if code in _BROKEN or status >= 500:
         return StoreUnavailable(f"AWS fails at {wanted} (HTTP {status})")
     if not _CODE.fullmatch(code):
@@ -103,10 +107,10 @@ def from_answer(action: str, about: str, error: ClientError) -> StoreError:
 def _refusal(action: str, about: str, code: str, message: str) -> StoreError:
     wanted = f"{action} on {about}"
     if code in _BAD_KEY or code.startswith("KMS") or (code in _DENIED and "KMS" in message):
-        return StoreDenied(f"the KMS key refuses {wanted} ({code})", remedy=_USE_KEY)
+        return KeyDenied(f"the KMS key refuses {wanted} ({code})", remedy=_USE_KEY)
     if code in _DENIED:
         return StoreDenied(
-            f"AWS denies {wanted}{_why(message)}",
+            f"AWS denies {action} on {_resource(message) or about}{_why(message)}",
             remedy=f"allow {action} to the worker's role, as in deploy/iam/worker.json",
         )
     if code in _BAD_CREDENTIALS:
@@ -128,6 +132,12 @@ def _refusal(action: str, about: str, code: str, message: str) -> StoreError:
         code=code,
         remedy="see in the AWS console what that secret is, and what the job file says of it",
     )
+
+
+def _resource(message: str) -> str:
+    """The ARN that was denied, where AWS names one of a secret."""
+    found = _DENIED_ON.search(message)
+    return found[1] if found else ""
 
 
 def _why(message: str) -> str:

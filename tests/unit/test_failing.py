@@ -10,8 +10,9 @@ from rotator import errors
 from rotator.ledger.base import BackOff, Record, Row
 from rotator.model import Reason
 from rotator.policy import same_again
-from rotator.rotation.failing import back_off, reason_of, told
+from rotator.rotation.failing import back_off, told
 from rotator.rotation.look import active_back_offs
+from rotator.triage import reason_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -29,7 +30,9 @@ REASONS: dict[type[Exception], Reason] = {
     errors.VerifyFailed: Reason.VERIFY_FAILED,
     errors.AnotherLedger: Reason.ANOTHER_LEDGER,
     errors.StoreUnavailable: Reason.STORE_UNAVAILABLE,
+    errors.StoreThrottled: Reason.STORE_THROTTLED,
     errors.StoreDenied: Reason.STORE_DENIED,
+    errors.KeyDenied: Reason.KEY_DENIED,
     errors.NotOurs: Reason.NOT_OURS,
     errors.VersionBudget: Reason.VERSION_BUDGET,
     errors.FenceLost: Reason.FENCE_LOST,
