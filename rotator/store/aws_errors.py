@@ -109,7 +109,8 @@ def _refusal(action: str, about: str, code: str, message: str) -> StoreError:
     if code in _BAD_KEY or code.startswith("KMS") or (code in _DENIED and "KMS" in message):
         return KeyDenied(f"the KMS key refuses {wanted} ({code})", remedy=_USE_KEY)
     if code in _DENIED:
-        return StoreDenied(
+        refused = KeyDenied if action.startswith("kms:") else StoreDenied
+        return refused(
             f"AWS denies {action} on {_resource(message) or about}{_why(message)}",
             remedy=f"allow {action} to the worker's role, as in deploy/iam/worker.json",
         )
