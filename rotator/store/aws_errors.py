@@ -111,7 +111,7 @@ def _refusal(action: str, about: str, code: str, message: str) -> StoreError:
     if code in _DENIED:
         refused = KeyDenied if action.startswith("kms:") else StoreDenied
         return refused(
-            f"AWS denies {action} on {_resource(message) or about}{_why(message)}",
+            f"AWS denies {action} on {about}{_resource(message, about)}{_why(message)}",
             remedy=f"allow {action} to the worker's role, as in deploy/iam/worker.json",
         )
     if code in _BAD_CREDENTIALS:
@@ -135,10 +135,10 @@ def _refusal(action: str, about: str, code: str, message: str) -> StoreError:
     )
 
 
-def _resource(message: str) -> str:
-    """The ARN that was denied, where AWS names one of a secret."""
+def _resource(message: str, about: str) -> str:
+    """The ARN that was denied, where AWS names it."""
     found = _DENIED_ON.search(message)
-    return found[1] if found else ""
+    return f" ({found[1]})" if found and found[1] != about else ""
 
 
 def _why(message: str) -> str:

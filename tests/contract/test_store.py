@@ -534,8 +534,9 @@ def test_a_denial_names_the_action_the_secret_and_the_kind_of_policy(bench: Benc
     with pytest.raises(StoreDenied) as caught:
         bench.store.get(SPEC)
     assert str(caught.value).startswith(
-        "AWS denies secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:"
-        "111122223333:secret:rotator/token/alation/etl: no identity-based policy allows it"
+        "AWS denies secretsmanager:GetSecretValue on rotator/token/alation/etl "
+        "(arn:aws:secretsmanager:eu-central-1:111122223333:secret:rotator/token/alation/etl): "
+        "no identity-based policy allows it"
     )
 
 
