@@ -46,6 +46,10 @@ def _hide(value: object) -> object:
     return tuple(Secret(part) for part in parts)
 
 
+def _hide_one(value: object) -> object:
+    return Secret(value.strip()) if isinstance(value, str) else value
+
+
 def _absolute(folder: Path) -> Path:
     if not folder.is_absolute() or ".." in folder.parts:
         raise ValueError("not an absolute path; begin it with /, without ..")
@@ -137,6 +141,14 @@ class Settings(BaseSettings):
     )
     alert_urls: Annotated[tuple[Secret, ...], BeforeValidator(_hide)] = Field(
         (), description="Whom to alert, as Apprise URLs; secret."
+    )
+    notify_urls: Annotated[tuple[Secret, ...], BeforeValidator(_hide)] = Field(
+        (),
+        description="Which machines to tell that a token was published, as https addresses; secret."
+        " A Standard Webhooks request each, without any token.",
+    )
+    notify_key: Annotated[Secret | None, BeforeValidator(_hide_one)] = Field(
+        None, description="Signs those requests: whsec_ and 24 to 64 bytes in base64; secret."
     )
     allowed_seed_prefixes: Words = Field(
         (),

@@ -9,15 +9,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
 from rotator import __version__
 from rotator.clock import Clock
-from rotator.engine import alerts, assembly, hardening, logs
+from rotator.engine import alerts, assembly, hardening, logs, webhooks
 from rotator.engine.notify import Notifier
-from rotator.engine.worker import Order, Orders, Worker
+from rotator.engine.worker import Order, Orders, Told, Worker
 from rotator.environment import load_settings
 from rotator.errors import RotatorError
 from rotator.jobs.job import JobBook
@@ -45,6 +45,7 @@ def main(settings: Settings, environ: Mapping[str, str], *, standby: bool = True
     log = logs.logger()
     log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(settings.state_dir))
     send = alerts.sender(settings.alert_urls)
+    addresses = webhooks.addresses(settings)
     notifier = Notifier(environ, Clock())
     orders, stop = Orders(), threading.Event()
     lock = assembly.worker_lock(settings)
@@ -55,7 +56,7 @@ def main(settings: Settings, environ: Mapping[str, str], *, standby: bool = True
             lock, stop, notifier, log.info, lambda: assembly.warm(settings, environ)
         ):
             return 0
-        return _work(settings, environ, orders, notifier, send)
+        return _work(settings, environ, orders, notifier, send, addresses)
 
 
 def _stand_by(
@@ -94,6 +95,7 @@ def _work(
     orders: Orders,
     notifier: Notifier,
     send: alerts.Send | None,
+    addresses: Sequence[webhooks.Address],
 ) -> int:
     log = logs.logger()
     refuse_damaged(assembly.ledger_path(settings))
@@ -110,8 +112,11 @@ def _work(
             ledger,
             lambda: _book(settings, environ),
             slots=settings.threads,
-            alerts=alerts.Alerts(send, ledger, tools.clock, log, place),
-            notifier=notifier,
+            told=Told(
+                alerts.Alerts(send, ledger, tools.clock, log, place),
+                webhooks.opened(addresses, ledger, tools.clock, log),
+                notifier,
+            ),
         ).run(orders)
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from rotator import triage
 from rotator.engine import logs
@@ -14,6 +14,7 @@ from rotator.engine.local import Feeder
 from rotator.engine.notify import Notifier
 from rotator.engine.scheduler import Timetable
 from rotator.engine.shares import Shares
+from rotator.engine.webhooks import Webhooks, published
 from rotator.errors import LedgerDamaged, LedgerError, LedgerGone, RotatorError
 from rotator.jobs.job import JobBook
 from rotator.ledger.sql import SqlLedger
@@ -40,6 +41,14 @@ class Order(Enum):
 Orders = SimpleQueue[Order]
 
 
+class Told(NamedTuple):
+    """Everybody who hears of what a worker does: people, machines, systemd."""
+
+    alerts: Alerts
+    webhooks: Webhooks
+    notifier: Notifier
+
+
 class Worker:
     """One process that holds the ledger."""
 
@@ -50,11 +59,10 @@ class Worker:
         load: Callable[[], JobBook],
         *,
         slots: int,
-        alerts: Alerts,
-        notifier: Notifier,
+        told: Told,
     ) -> None:
         self._tools, self._ledger, self._load = tools, ledger, load
-        self._alerts, self._notifier = alerts, notifier
+        self._alerts, self._webhooks, self._notifier = told
         self._log = logs.logger()
         self._tell = logs.observer(self._log, tools.clock)
         self._book = JobBook((), ())
@@ -71,7 +79,7 @@ class Worker:
             tools.clock,
             sweep=self._feeder.feed,
             upkeep=self._keep_up,
-            on_swept=notifier.alive,
+            on_swept=told.notifier.alive,
             on_failure=lambda error: self._broke("", error),
         )
 
@@ -84,6 +92,7 @@ class Worker:
         self._ledger.free_all()
         self._follow(self._load())
         self._alerts.start()
+        self._webhooks.start()
         self._timetable.start(self._book.jobs)
         self._feeder.wish(self._stuck())
         self._ready()
@@ -118,6 +127,7 @@ class Worker:
         while not self._feeder.pool.join(1.0):
             self._notifier.alive()
         self._alerts.close()
+        self._webhooks.close()
         self._log.info("stopped")
 
     def _reload(self) -> None:
@@ -169,7 +179,8 @@ class Worker:
         if credential is None:  # its file went away after the claim
             return
         try:
-            rotate(self._tools, credential, self._observe)
+            if published(rotate(self._tools, credential, self._observe)):
+                self._webhooks.tell(credential)
         finally:
             self._timetable.moved(credential.job)
 

@@ -14,9 +14,12 @@ from rotator.clock import Clock
 from rotator.engine import assembly, logs, worker
 from rotator.engine.alerts import Alerts
 from rotator.engine.notify import Notifier
-from rotator.engine.worker import Order, Orders, Worker
+from rotator.engine.webhooks import Webhooks
+from rotator.engine.worker import Order, Orders, Told, Worker
 from rotator.environment import load_settings
 from rotator.errors import LedgerError
+from rotator.model import Reason, State
+from rotator.rotation.walk import Outcome
 from rotator.settings import Settings
 
 PATIENCE = 10.0
@@ -46,7 +49,9 @@ class House:
         clock = Clock()
         self.worker = Worker(
             tools, self.ledger, lambda: assembly.load_book(settings, {}), slots=2,
-            alerts=Alerts(None, self.ledger, clock, logs.logger()), notifier=Notifier({}, clock),
+            told=Told(
+                Alerts(None, self.ledger, clock, logs.logger()), Webhooks(()), Notifier({}, clock)
+            ),
         )  # fmt: skip
         self._thread = threading.Thread(target=self._run)
 
@@ -93,12 +98,14 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     logs.set_up(settings, said)
     built = House(settings, said)
 
-    def walk(_: Any, credential: Any, __: Any) -> None:
+    def walk(_: Any, credential: Any, __: Any) -> Outcome:
         built.walked.append(f"{credential.qualified} {credential.identity['client_id']}")
         if credential.identity["client_id"] == "broken":
             raise ValueError("hunter2-canary")
         if credential.identity["client_id"] == "unlucky":
             raise LedgerError("the disk is full")
+        name = credential.qualified
+        return Outcome(credential=name, state=State.FRESH, reason=Reason.MISSING)
 
     monkeypatch.setattr(worker, "rotate", walk)
     monkeypatch.setattr(worker, "_LOOK", 0.05)
