@@ -66,6 +66,7 @@ class Database:
         """`path`: of its file; `one_connection`: a database in memory, shared by all threads."""
         self._engine = engine
         self._path = path
+        self._files = (path, log_of(path)) if path else ()
         self._identity: dict[Path, tuple[int, int]] = {}
         self._writer = engine.execution_options(rotator_writes=True)
         self._turn = threading.Lock()
@@ -114,9 +115,7 @@ class Database:
 
         The log (-wal) stays for as long as we hold a connection, and we do from the first one on.
         """
-        if self._path is None:
-            return
-        for path in (self._path, log_of(self._path)):
+        for path in self._files:
             found, known = _identity(path), self._identity.get(path)
             if known is None and found is not None:
                 self._identity[path] = found

@@ -8,16 +8,18 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, fu
 
 from rotator.errors import LedgerError
 from rotator.ledger import base, codec, marks
-from rotator.ledger.base import BackOff, Line, Manual, OnRecord, Record, Stepped
+from rotator.ledger.base import BackOff, Because, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.codec import decoded
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     back_off,
     credential,
     manual,
+    mark,
     on_record,
     request,
     seal,
+    spent,
     step,
     version,
 )
@@ -28,6 +30,8 @@ _of_it: Mapping[str, ColumnElement[bool]] = {
     "has_intents": and_(request.c.credential == _whose, request.c.outcome.is_(None)),
     "has_seals": seal.c.credential == _whose,
     "has_back_offs": back_off.c.credential == _whose,
+    "has_refusals": mark.c.credential == _whose,
+    "has_doubts": and_(spent.c.by_credential == _whose, spent.c.because != Because.ANSWERED.value),
     "has_manuals": and_(manual.c.credential == _whose, manual.c.met_at.is_(None)),
 }
 """What a row tells of other tables: most hold nothing of it, and need not be asked."""
@@ -88,7 +92,7 @@ def look(connection: Connection, name: str) -> Record | None:
             connection, _open, "request", name, codec.intent, there=found.has_intents
         ),
         seals=_all(connection, _seals, "seal", name, codec.seal, there=found.has_seals),
-        marks=marks.of(connection, name),
+        marks=marks.of(connection, name) if found.has_refusals or found.has_doubts else (),
         back_offs={held.what: held for held in held_back},
         manuals=_all(connection, _manuals, "manual", name, codec.manual, there=found.has_manuals),
         versions=versions,

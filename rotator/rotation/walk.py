@@ -45,6 +45,9 @@ _ACTIONS: Mapping[Verb, Callable[[Hands, Sight, Step], Done]] = {
 }
 
 
+_OF_ANSWERS = frozenset({Verb.READ, Verb.DROP, Verb.KEEP, Verb.PUBLISH})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One line for the log, the pages and the alerts."""
@@ -126,7 +129,7 @@ class _Walk:
                 said = manual_changes(self.credential, sight)
                 lifted = [Lift(what=line) for line in (LOOK, WALK) if line in record.back_offs]
                 return self._end(rest(self.credential, sight, step), [*said, *lifted], record)
-            if self.foreseen and not _is_of_an_answer(step):
+            if self.foreseen and not _is_of_an_answer(sight, step):
                 self._pay()  # what else came meanwhile counts too: look at the ledger again
             else:
                 self._take(sight, step)
@@ -167,7 +170,7 @@ class _Walk:
         stepped = self._stepped(step.verb, step.reason, done, began)
         self.owed += [*done.changes, stepped]
         self._tell(stepped)
-        may_wait = _is_of_an_answer(step) and not done.look_afresh
+        may_wait = _is_of_an_answer(sight, step) and not done.look_afresh
         self.foreseen = foreseen(sight.record, done.changes) if may_wait else None
         if done.changes and self.foreseen is None:
             self._pay()
@@ -238,14 +241,14 @@ class _Walk:
         )
 
 
-def _is_of_an_answer(step: Step) -> bool:
+def _is_of_an_answer(sight: Sight, step: Step) -> bool:
     """What it changes may wait for the next write: the seal stands for it.
 
     Should the worker die before that, the next look reads the seal again, and finds in the store
     what was put there. All else is written at once.
     """
-    answers = (Verb.READ, Verb.DROP, Verb.KEEP, Verb.PUBLISH)
-    return step.verb in answers and step.subject not in (SEED, ADOPT)
+    sealed = {seal.intent.id for seal in sight.record.seals}
+    return step.verb in _OF_ANSWERS and step.subject in sealed
 
 
 def _asked(manual: Manual) -> str:
