@@ -20,7 +20,7 @@ PLAYS = [
     ("no_seal", partial(killed_everywhere, CHAIN), Invariant.HOME),
     ("no_marks", partial(killed_everywhere, FALLBACK), Invariant.ONCE),
     ("marks_lifted_by_an_edit", partial(killed_everywhere, FALLBACK, edited=True), Invariant.ONCE),
-    ("keep_without_generation", partial(frozen_everywhere, "alation, password"), Invariant.NEWER),
+    ("keep_without_generation", partial(frozen_everywhere, "amino, password"), Invariant.NEWER),
     ("back_off_ignored", partial(throttled_for_an_hour, CHAIN), Invariant.PATIENT),
 ]
 

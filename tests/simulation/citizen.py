@@ -37,8 +37,17 @@ class Citizen:
     """Why it may need a person: what happened to its tokens since one last helped."""
     revoked: set[str] = field(default_factory=set)
     """Access tokens that a person killed: nobody can know before it is renewed."""
-    spent_by_others: int = 0
-    """Tokens that somebody else spent, which the worker may present without knowing."""
+    spent_by_others: bool = False
+    """Somebody else spent the token at hand: the worker cannot know, and may present it."""
+    two_ledgers: bool = False
+    """Two workers that know nothing of one another write to its secrets: no write of AWS's is
+    fenced, so while reads lag the one may put a generation that the other has passed."""
+    woke_late: bool = False
+    """A worker that was frozen just woke: turning a pair, adopting and seeding make versions of a
+    new id each, so such a put may cover a newer keyring until the next walk puts that back. Answers
+    are kept and published under their own ids, and change nothing the second time."""
+    woken_to_send: int = 0
+    """Requests that a frozen worker may send when it wakes: gap (b)."""
     journal: deque[tuple[datetime, str, str]] = field(default_factory=lambda: deque(maxlen=300))
     """The last that happened, for whoever looks into a broken invariant."""
     helped_at: datetime | None = None

@@ -58,6 +58,7 @@ KINDS: Mapping[str, Kind] = {
     "aws_lag": Kind(_W, 12, HOUR, DAY),
     "aws_lost_reply": Kind(_C, 6),
     # the worker and its ledger
+    "kms_denied": Kind(_W, 6, 10 * MINUTE, 5 * HOUR),
     "killed": Kind(_C, 12),
     "frozen": Kind(_C, 6, 4 * MINUTE, HOUR),
     "suspended": Kind(_C, 2, 10 * MINUTE, 6 * HOUR),

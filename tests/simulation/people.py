@@ -92,7 +92,7 @@ def revoke_refresh(citizen: Citizen, kept: str) -> None:
     else:
         issued.expires_at = min(issued.expires_at, citizen.fake.now())
     citizen.causes.add("an administrator revoked a refresh token")
-    citizen.spent_by_others += 1  # the fake's books cannot tell this from a token that was spent
+    citizen.spent_by_others = True  # the fake's books cannot tell this from a token that was spent
 
 
 def refresh_beside(tools: Tools, citizen: Citizen, kept: str) -> None:
@@ -109,7 +109,7 @@ def refresh_beside(tools: Tools, citizen: Citizen, kept: str) -> None:
     for need in grant.needs - {REFRESH_TOKEN}:
         held[need] = Token(value=Secret(citizen.values[need]))
     citizen.causes.add("somebody else spent the refresh token")
-    citizen.spent_by_others += 1
+    citizen.spent_by_others = True
     if ACCESS_TOKEN in grant.kills:
         citizen.revoked.add("*")
     tools.door.send(grant.ask(held))

@@ -169,7 +169,8 @@ class Watch:
         self._versions(citizen, [made.created_at for made in secret.versions.values()], now)
         fields = json.loads(secret.versions[current].value.string or "{}")
         generation = int(fields.get("generation", 0))
-        if generation < told.newest.get(shelf, 0):
+        late = citizen.two_ledgers or (citizen.woke_late and shelf is Shelf.KEYRING)
+        if generation < told.newest.get(shelf, 0) and not late:
             text = f"{shelf}: {generation} after {told.newest[shelf]}"
             self.say(citizen, now, Invariant.NEWER, text)
         self._replaced(citizen, told, shelf, now)
@@ -178,6 +179,8 @@ class Watch:
         told.renew_at[shelf] = None
         if shelf is Shelf.TOKEN:
             citizen.revoked.clear()
+        else:
+            citizen.spent_by_others = False
 
     def _versions(self, citizen: Citizen, made: list[datetime], now: datetime) -> None:
         young = sum(at > now - DAY for at in made)
@@ -291,7 +294,9 @@ class Watch:
             return
         told.twice = twice
         if citizen.spent_by_others:
-            citizen.spent_by_others -= 1
+            return
+        if citizen.woken_to_send:
+            citizen.woken_to_send -= 1
             return
         self.say(citizen, now, Invariant.ONCE, f"{twice} times by now")
 

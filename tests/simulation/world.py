@@ -13,16 +13,21 @@ from functools import partial
 from itertools import count
 from random import Random  # noqa: TID251 - the simulation's own dice, from its seed
 
-from rotator.errors import RotatorError
+from rotator.errors import RotatorError, StoreError
 from rotator.ledger import connect
 from rotator.ledger.base import Rest
+from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.ledger.sql import SqlLedger
+from rotator.ledger.unlocking import unlock
 from rotator.model import ACCESS_TOKEN, Reason, Shelf, State
 from rotator.rotation import keyring
 from rotator.rotation.gate import Gate
 from rotator.rotation.tools import Tools
 from rotator.rotation.walk import Event, rotate
+from rotator.sandbox.kms import Kms
 from rotator.sandbox.secrets_manager import SecretsManager
+from rotator.sandbox.secrets_manager_hook import kms_client_for
+from rotator.store.kms import KmsKey
 from rotator.store.secrets_manager import SecretsManagerStore
 from rotator.store.seeds import Seeds
 from tests.crash.doors import Killed
@@ -53,8 +58,9 @@ class Worker:
         self.restart(ledger)
 
     def restart(self, ledger: SqlLedger) -> None:
-        """Nothing of its memory is left."""
+        """Nothing of its memory is left; it begins by having KMS open the ledger's keys."""
         self.ledger = ledger
+        self._sealing, self._fingerprints = self._world.unlocked(ledger)
         self.store = SecretsManagerStore(self.clock, client=WeatherClient(self._world.aws))  # type: ignore[arg-type]
         self._gate = Gate()
         self._tools: dict[str, Tools] = {}
@@ -70,7 +76,12 @@ class Worker:
             door = WeatherDoor(citizen, self.clock, tally.met, tally.counts)
             seeds = Seeds(environ(citizen.values), self.store.read_secret)
             found = tools_of(self.ledger, self.store, door, seeds, self.clock, self.owner)
-            found = replace(found, gate=self._gate)
+            found = replace(
+                found,
+                gate=self._gate,
+                sealing=self._sealing,
+                fingerprints=self._fingerprints,
+            )
             self._tools[citizen.name] = found
         return found
 
@@ -96,10 +107,12 @@ class World:
         self.watch = Watch(service, self._troubles_of, lambda: self.worker.ledger.ledger_id)
         for citizen in self.citizens.values():
             self.watch.add(citizen)
+        self.troubles: dict[str, list[tuple[datetime, datetime]]] = {"": []}
+        self._kms_denied_until = START
+        self._keys = self._key_holder()
         self.worker = Worker(self, SqlLedger.in_memory(), "first")
         self.beside: dict[str, Worker] = {}
         """Credential -> a second worker on a ledger of its own."""
-        self.troubles: dict[str, list[tuple[datetime, datetime]]] = {"": []}
         self._snapshot = b""
         self._edits = count(2)
         self._order = count()
@@ -115,6 +128,27 @@ class World:
             citizen = make(self._provider_clock)
             found[citizen.name] = citizen
         return found
+
+    def _key_holder(self) -> KmsKey:
+        allowed = Kms(
+            lambda: self.time.at,
+            self._seconds,
+            authorize=lambda *_: self.time.at >= self._kms_denied_until,
+        )
+        allowed.create("alias/rotator")
+        return KmsKey("alias/rotator", client=kms_client_for(allowed))
+
+    def unlocked(self, ledger: SqlLedger) -> tuple[Sealer, Fingerprints]:
+        """What a worker begins with; while KMS denies it there is no worker."""
+        began = self.time.at
+        while True:
+            try:
+                found = unlock(ledger, self._keys, self.time.at)
+            except StoreError:
+                self.time.at += 5 * MINUTE
+            else:
+                self._trouble("", began, self.time.at)
+                return found
 
     def _provider_clock(self, provider: str) -> Callable[[], datetime]:
         return lambda: self.time.at + self._skews.get(provider, timedelta(0))
@@ -250,7 +284,7 @@ class World:
         """This process alone; another takes over, on the same ledger."""
         if self._spends(citizen, effects.unsealed):
             citizen.causes.add("frozen while a request that spends was under way")
-            citizen.spent_by_others += effects.struck.startswith("before provider.send")
+            citizen.woken_to_send += effects.struck.startswith("before provider.send")
         citizen.frozen = True
         self.at(self.time.at + lasting, lambda: self._wake(citizen, baton))
         baton.freeze()
@@ -261,7 +295,9 @@ class World:
             baton.wake()
         except Exception as error:  # noqa: BLE001 - as in `walk`
             self.watch.say(citizen, self.time.at, Invariant.UPRIGHT, repr(error))
+        citizen.woke_late = True
         self.watch.after(citizen, self.time.at, None)
+        citizen.woke_late = False
 
     def _restart(self) -> None:
         """Systemd needs five seconds."""
@@ -323,6 +359,10 @@ class World:
         self.worker.clock.skew = (2 * trouble.draw - 1) * 50 * SECOND
         self.at(trouble.until, lambda: setattr(self.worker.clock, "skew", timedelta(0)))
 
+    def _kms_denied(self, trouble: Trouble) -> None:
+        """The worker that runs has its keys; whoever starts waits."""
+        self._kms_denied_until = trouble.until
+
     def _lifespan(self, trouble: Trouble) -> None:
         """24 hours become two, or less."""
         fake = self.citizens[trouble.target].fake
@@ -358,12 +398,14 @@ class World:
         """On a ledger of its own; it does not know the first."""
         citizen = self.citizens[trouble.target]
         citizen.causes.add("a second worker on another ledger")
+        citizen.two_ledgers = True
         ledger = SqlLedger.in_memory()
         self._enrol(ledger, [citizen])
         self.beside[citizen.name] = Worker(self, ledger, "beside")
         self.at(trouble.until, lambda: self._take_away(citizen))
 
     def _take_away(self, citizen: Citizen) -> None:
+        citizen.two_ledgers = False
         second = self.beside.pop(citizen.name, None)
         if second is not None:
             second.ledger.close()
@@ -418,6 +460,7 @@ class World:
             return
         self.watch.tally.counts["helped by a person"] += 1
         citizen.causes.clear()
+        citizen.spent_by_others = False
         citizen.helped_at = self.time.at
 
 
