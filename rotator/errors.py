@@ -182,8 +182,8 @@ class Mistake:
     remedy: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}"
-        return f"{place}: {self.field}: {self.text}. {self.remedy}"
+        place = f"{self.file}:{self.line}" + (f": {self.field}" if self.field else "")
+        return f"{place}: {self.text}. {self.remedy}"
 
 
 class BadJobs(RotatorError):

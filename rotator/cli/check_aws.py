@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rotator.cli.checking import ERROR, NOTE, OK, Finding
+from rotator.cli.checking import AWS, FAIL, OK, Finding
 from rotator.cli.opening import House
-from rotator.errors import StoreError
+from rotator.errors import StoreError, StoreUnavailable
 from rotator.jobs.job import Credential
 from rotator.references import Place
 from rotator.store.base import SecretSpec
@@ -24,34 +24,56 @@ _ACTIONS = (
 _IF_SHARED = ("PutResourcePolicy", "ReplicateSecretToRegions")
 
 
-def rights(store: SecretsManagerStore, chosen: Iterable[Credential]) -> Iterator[Finding]:
-    """Describe and read every secret; put the last version again, once for each prefix and key."""
+def rights(store: SecretsManagerStore, chosen: Sequence[Credential]) -> Iterator[Finding]:
+    """Describe and read every secret; put the last version again, once for each prefix and key.
+
+    What is wrong with AWS itself (no Region, no answer) is told once, and nothing more is asked.
+    """
     replayed: set[tuple[str, str]] = set()
     for credential in chosen:
         for kind, spec in credential.secrets.items():
-            yield _right(store, credential.qualified, spec, (kind, spec.kms_key_id), replayed)
+            try:
+                text = _tried(store, spec, (kind, spec.kms_key_id), replayed)
+            except StoreError as error:
+                if _is_general(error, spec):
+                    yield _found(FAIL, AWS, "Secrets Manager", error.text, error.remedy)
+                    return
+                yield _found(FAIL, credential.job, credential.qualified, error.text, error.remedy)
+            else:
+                yield _found(OK, credential.job, credential.qualified, text)
+    if chosen:
+        yield _found(OK, AWS, "Secrets Manager", "Secrets Manager answers")
 
 
-def _right(
+def _found(level: str, part: str, about: str, text: str, remedy: str = "") -> Finding:
+    return Finding(level=level, part=part, about=about, what=AWS, text=text, remedy=remedy)
+
+
+def _is_general(error: StoreError, spec: SecretSpec) -> bool:
+    return isinstance(error, StoreUnavailable) or spec.name not in error.text
+
+
+def is_denial(finding: Finding) -> bool:
+    """Whether AWS knows us and says no, so that a look at the policy may help."""
+    return finding.level == FAIL and "AWS denies " in finding.text
+
+
+def _tried(
     store: SecretsManagerStore,
-    about: str,
     spec: SecretSpec,
     group: tuple[str, str],
     replayed: set[tuple[str, str]],
-) -> Finding:
-    try:
-        found = store.describe(spec)
-        version = store.get(spec)
-        if found is None or version is None:
-            text = f"{spec.name} is not there yet: writing is tried with the first token"
-            return Finding(NOTE, about, "AWS", text)
-        if found.owner != spec.owner or group in replayed:
-            return Finding(OK, about, "AWS", f"{spec.name} can be described and read")
-        store.replay(spec, version)
-        replayed.add(group)
-    except StoreError as error:
-        return Finding(ERROR, about, "AWS", str(error))
-    return Finding(OK, about, "AWS", f"{spec.name} can be described, read and written")
+) -> str:
+    """What the worker may do with a secret. Raises StoreError."""
+    found = store.describe(spec)
+    version = store.get(spec)
+    if found is None or version is None:
+        return f"{spec.name} is not there yet: writing is tried with the first token"
+    if found.owner != spec.owner or group in replayed:
+        return f"{spec.name} can be described and read"
+    store.replay(spec, version)
+    replayed.add(group)
+    return f"{spec.name} can be described, read and written"
 
 
 def policy(house: House) -> dict[str, Any]:

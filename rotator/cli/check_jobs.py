@@ -1,11 +1,13 @@
 """What `check` says of job files, the state folder, seeds, and what a provider's plug-in cannot."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from rotator.cli.checking import ERROR, NOTE, OK, WARNING, Finding
+from rotator.cli.checking import FAIL, MACHINE, NOTE, OFF, OK, WARN, Finding
 from rotator.cli.opening import House
+from rotator.cli.out import counted
 from rotator.errors import SeedMissing
-from rotator.jobs.job import Credential
+from rotator.jobs.job import Credential, Job
 from rotator.ledger.base import Row
 from rotator.ledger.lockfile import filesystem, is_ephemeral
 from rotator.model import REFRESH_TOKEN, Shelf
@@ -15,19 +17,35 @@ from rotator.store.secrets_manager import SecretsManagerStore
 from rotator.store.seeds import Seeds, warning
 
 
-def files(house: House) -> Iterator[Finding]:
-    """Every mistake of every file, and the jobs that are off."""
-    for mistake in house.book.mistakes:
-        text = f"{mistake.field}: {mistake.text}. {mistake.remedy}"
-        yield Finding(ERROR, f"{mistake.file}:{mistake.line}", "job file", text)
+def files(house: House, jobs: set[str] | None) -> Iterator[Finding]:
+    """Every mistake of every file, and what each job is; `jobs`: only those."""
+    for mistake in house.book.mistakes if jobs is None else ():
+        place = f"line {mistake.line}" + (f", {mistake.field}" if mistake.field else "")
+        remedy = mistake.remedy[:1].lower() + mistake.remedy[1:]
+        file = Path(mistake.file)
+        name = file.name if file.parent == house.settings.jobs_dir else str(file)
+        yield Finding(
+            level=FAIL, part=name, about=place, what="mistake", text=mistake.text, remedy=remedy
+        )
     for job in house.book.jobs:
-        if job.off:
-            yield Finding(NOTE, job.name, "job file", f"off until {job.off} is set")
-        else:
-            yield Finding(OK, job.name, "job file", f"{len(job.credentials)} credential(s)")
+        if jobs is None or job.name in jobs:
+            yield _job(job)
     if not house.book.jobs and not house.book.mistakes:
         folder = str(house.settings.jobs_dir)
-        yield Finding(WARNING, folder, "job file", "there is none: `rotator init PROVIDER`")
+        yield Finding(
+            level=WARN, part=folder, about=folder, what="job file", text="no job file lies here",
+            remedy="`rotator init PROVIDER` writes one",
+        )  # fmt: skip
+
+
+def _job(job: Job) -> Finding:
+    if job.off:
+        text = f"off until {job.off} is set"
+        return Finding(level=OFF, part=job.name, about=job.file, what="job file", text=text)
+    hosts = ", ".join(sorted({each.provider.host for each in job.credentials}))
+    count = counted(len(job.credentials), "credential")
+    text = f"{count} of {job.provider_name} at {hosts}"
+    return Finding(level=OK, part=job.name, about=job.file, what="job file", text=text)
 
 
 def state(house: House) -> Iterator[Finding]:
@@ -35,19 +53,26 @@ def state(house: House) -> Iterator[Finding]:
     folder = house.settings.state_dir
     if is_ephemeral(folder):
         kind = filesystem(folder)
-        text = f"lies on {kind}, which may not outlive the worker: chains may lose their tokens"
-        yield Finding(WARNING, str(folder), "state folder", text)
+        text = f"{folder} lies on {kind}, which may not outlive the worker"
+        remedy = "put ROTATOR_STATE_DIR on a disk that stays, or chains may lose their tokens"
+        yield _machine(WARN, folder, "state folder", text, remedy)
     else:
-        yield Finding(OK, str(folder), "state folder", "on a disk that stays")
+        yield _machine(OK, folder, "state folder", f"{folder} is on a disk that stays")
+
+
+def _machine(level: str, about: Path, what: str, text: str, remedy: str = "") -> Finding:
+    return Finding(level=level, part=MACHINE, about=str(about), what=what, text=text, remedy=remedy)
 
 
 def limits(house: House, chosen: Iterable[Credential]) -> Iterator[Finding]:
-    """What the plug-ins in use cannot do, once each."""
+    """What the plug-ins in use cannot do."""
     jobs = {each.job for each in chosen}
-    used = sorted({job.provider_name for job in house.book.jobs if job.name in jobs})
-    for name in used:
-        for text in plugins()[name].cannot:
-            yield Finding(NOTE, name, "cannot", text)
+    for job in house.book.jobs:
+        for text in plugins()[job.provider_name].cannot if job.name in jobs else ():
+            plain = (text[:1].lower() + text[1:]).rstrip(".")
+            yield Finding(
+                level=NOTE, part=job.name, about=job.provider_name, what="cannot", text=plain
+            )
 
 
 def seeds(
@@ -67,15 +92,18 @@ def seeds(
             if offline and ref.place is Place.SECRET:
                 continue
             optional = grown and name == REFRESH_TOKEN
-            yield _seed(reader, credential.qualified, name, ref, optional=optional)
+            level, text, remedy = _seed(reader, ref, optional=optional)
+            yield Finding(
+                level=level, part=credential.job, about=credential.qualified,
+                what=f"seed {name}", text=text, remedy=remedy,
+            )  # fmt: skip
 
 
-def _seed(reader: Seeds, about: str, name: str, ref: SeedRef, *, optional: bool) -> Finding:
-    """A chain that grew from its seed needs it no more."""
-    what = f"seed {name}"
+def _seed(reader: Seeds, ref: SeedRef, *, optional: bool) -> tuple[str, str, str]:
+    """Level, text and remedy. A chain that grew from its seed needs it no more."""
     try:
         reader.read(ref)
     except SeedMissing as error:
-        return Finding(NOTE if optional else ERROR, about, what, str(error))
-    unwise = warning(ref)
-    return Finding(WARNING if unwise else OK, about, what, unwise or f"readable from {ref}")
+        return NOTE if optional else FAIL, error.text, error.remedy
+    unwise, _, remedy = warning(ref).partition(": ")
+    return (WARN, unwise, remedy) if unwise else (OK, f"readable from {ref}", "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rotator.cli.checking import ERROR, NOTE, OK, Finding
+from rotator.cli.checking import FAIL, MACHINE, NOTE, OK, Finding
 from rotator.cli.opening import House
 from rotator.engine import assembly
 from rotator.errors import RotatorError
@@ -23,14 +23,21 @@ def sealing_key(house: House, *, offline: bool) -> Iterator[Finding]:
                 yield from _of_kms(house, about)
         elif settings.key_file.exists():
             read_key(settings.key_file)
-            yield Finding(OK, about, _WHAT, "readable by its owner alone")
+            yield _found(OK, about, f"{about} can be read by its owner alone")
+        elif house.ledger_path.exists():
+            remedy = "put back the key file that belongs to this ledger"
+            yield _found(FAIL, about, f"{about} is not there", remedy)
+            return
         else:
-            level = ERROR if house.ledger_path.exists() else NOTE
-            yield Finding(level, about, _WHAT, "there is none; the first start makes one")
+            yield _found(OK, about, f"the first start makes the key {about}")
             return
         yield from _of_ledger(house, about, offline=offline)
     except RotatorError as error:
-        yield Finding(ERROR, about, _WHAT, str(error))
+        yield _found(FAIL, about, error.text, error.remedy)
+
+
+def _found(level: str, about: str, text: str, remedy: str = "") -> Finding:
+    return Finding(level=level, part=MACHINE, about=about, what=_WHAT, text=text, remedy=remedy)
 
 
 def _of_kms(house: House, about: str) -> Iterator[Finding]:
@@ -40,11 +47,11 @@ def _of_kms(house: House, about: str) -> Iterator[Finding]:
         _, _, arn = holder.new_key(("check", "check"))
     finally:
         holder.close()
-    yield Finding(OK, about, _WHAT, f"makes keys, as {arn}")
+    yield _found(OK, about, f"KMS makes keys, as {arn}")
     now_by = _held_by(house)
     if now_by.startswith("arn:") and now_by != arn:
-        text = f"the ledger's key is held by {now_by}; `rotator rekey` moves it to {arn}"
-        yield Finding(NOTE, about, _WHAT, text)
+        text = f"the ledger's key is held by {now_by}"
+        yield _found(NOTE, about, text, f"`rotator rekey` moves it to {arn}")
 
 
 def _of_ledger(house: House, about: str, *, offline: bool) -> Iterator[Finding]:
@@ -54,7 +61,7 @@ def _of_ledger(house: House, about: str, *, offline: bool) -> Iterator[Finding]:
         return
     with house.ledger() as ledger, assembly.open_key_holder(house.settings) as holder:
         unlock(ledger, holder, house.clock.now())
-    yield Finding(OK, about, _WHAT, "opens the ledger")
+    yield _found(OK, about, "the sealing key opens the ledger")
 
 
 def _held_by(house: House) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from rotator.cli.check_schedule import example, lifespan_of
-from rotator.cli.checking import NOTE, OK, WARNING, Finding
+from rotator.cli.checking import NOTE, OK, WARN, Finding
 from rotator.cli.out import rough
 from rotator.clock import Clock
 from rotator.jobs.job import Credential
@@ -42,14 +42,19 @@ def readers(credential: Credential, row: Row | None, clock: Clock) -> Iterator[F
     dead = [f"{name} {rough(time)}" for name, time in late if time]
     stuck = [name for name, time in late if time is None]
     asked = credential.schedule.consumer_max_staleness
-    level = WARNING if found < asked else NOTE if dead else OK
+    level = WARN if found < asked else NOTE if dead else OK
     parts = [
         lives,
         f"may serve it dead: {', '.join(dead)}" if dead else "every cache notices first",
     ]
     parts.append(f"{', '.join(stuck)}: restart them on the event, see deploy/consumers/README.md")
-    if found < asked and credential.provider.isolated:
-        parts.append(
-            f"a second chain closes the gap: `rotator seed --spare {credential.qualified}`"
-        )
-    yield Finding(level, credential.qualified, "readers", "; ".join(parts))
+    closes = found < asked and credential.provider.isolated
+    remedy = f"a second chain closes the gap: `rotator seed --spare {credential.qualified}`"
+    yield Finding(
+        level=level,
+        part=credential.job,
+        about=credential.qualified,
+        what="readers",
+        text="; ".join(parts),
+        remedy=remedy if closes else "",
+    )

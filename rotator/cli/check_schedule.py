@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rotator.cli.checking import NOTE, OK, WARNING, Finding
+from rotator.cli.checking import NOTE, OK, WARN, Finding
 from rotator.cli.out import rough
 from rotator.clock import Clock
 from rotator.jobs.job import Credential
@@ -15,6 +15,7 @@ from rotator.providers.registry import plugins
 from rotator.rotation.wants import terms
 
 _SHELVES = {ACCESS_TOKEN: Shelf.TOKEN, REFRESH_TOKEN: Shelf.KEYRING}
+_AHEAD = 20
 _TOLERANCE = 0.05
 """A lifespan that differs by less from what was expected is the same."""
 
@@ -32,8 +33,18 @@ def schedule(credential: Credential, row: Row | None, clock: Clock) -> Iterator[
             continue
         if observed and hoped and abs(observed - hoped) > hoped * _TOLERANCE:
             text = f"lives {rough(observed)}, and {rough(hoped)} was expected"
-            yield Finding(WARNING, credential.qualified, name, text)
+            remedy = f"if that is meant, write it as lifespan under [schedule.{name}]"
+            yield _finding(WARN, credential, name, text, remedy)
         yield _fitting(credential, name, lifespan, clock)
+        if credential.schedule.window:
+            yield from _outside(credential, name, lifespan, clock)
+
+
+def _finding(level: str, credential: Credential, what: str, text: str, remedy: str = "") -> Finding:
+    return Finding(
+        level=level, part=credential.job, about=credential.qualified, what=what, text=text,
+        remedy=remedy,
+    )  # fmt: skip
 
 
 def _observed(record: OnRecord | None) -> timedelta | None:
@@ -56,24 +67,43 @@ def expected(credential: Credential, name: str) -> timedelta | None:
 
 def _unknown(credential: Credential, name: str, record: OnRecord | None) -> Finding:
     if record is None:
-        return Finding(NOTE, credential.qualified, name, "its lifespan shows with the first one")
+        return _finding(NOTE, credential, name, "its lifespan shows with the first one")
     remedy = f"write lifespan under [schedule.{name}]"
     if name == REFRESH_TOKEN:
         remedy += f", or `rotator seed {credential.qualified} --expires-at`"
-    return Finding(WARNING, credential.qualified, name, f"nobody tells when it dies; {remedy}")
+    return _finding(WARN, credential, name, "nobody tells when it dies", remedy)
 
 
 def _fitting(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Finding:
-    about, asked = credential.qualified, credential.schedule
+    asked = credential.schedule
     if name == ACCESS_TOKEN and not fits(lifespan, asked.consumer_max_staleness):
         text = f"lives {rough(lifespan)}, too short for consumers that look every "
-        return Finding(WARNING, about, name, text + rough(asked.consumer_max_staleness))
+        remedy = "lower consumer_max_staleness, or have the provider issue tokens that live longer"
+        return _finding(WARN, credential, name, text + rough(asked.consumer_max_staleness), remedy)
     found = example(credential, name, lifespan, clock)
-    if found.gave_way is not GaveWay.NOTHING:
+    if found.gave_way not in (GaveWay.NOTHING, GaveWay.WINDOW):
         text = f"{found.gave_way}: survives {rough(found.survives)} of {rough(asked.survive)}"
-        return Finding(WARNING, about, name, text)
+        remedy = "lower survive, or have the provider issue tokens that live longer"
+        return _finding(WARN, credential, name, text, remedy)
     text = f"lives {rough(lifespan)}, survives an outage of {rough(found.survives)}"
-    return Finding(OK, about, name, text)
+    return _finding(OK, credential, name, text)
+
+
+def _outside(
+    credential: Credential, name: str, lifespan: timedelta, clock: Clock
+) -> Iterator[Finding]:
+    """How many of the next renewals fall outside of the window, each renewed when it should be."""
+    at, outside = clock.now(), 0
+    for _ in range(_AHEAD):
+        asked = terms(credential.schedule, name, at, at + lifespan)
+        found = renewal(at, at + lifespan, asked, f"{credential.qualified} {name}")
+        at, outside = found.at, outside + (found.gave_way is GaveWay.WINDOW)
+    if outside:
+        text = (
+            f"{outside} of the next {_AHEAD} renewals fall outside of the window: waiting for it"
+            f" would not leave {rough(credential.schedule.survive)} for an outage"
+        )
+        yield _finding(NOTE, credential, name, text)
 
 
 def example(credential: Credential, name: str, lifespan: timedelta, clock: Clock) -> Renewal:
@@ -88,15 +118,15 @@ def example(credential: Credential, name: str, lifespan: timedelta, clock: Clock
 
 def gaps(credential: Credential) -> Iterator[Finding]:
     """Said plainly, for each credential that has them: (a) to (c) of the README's limits."""
-    about, grants = credential.qualified, credential.provider.grants
+    grants = credential.provider.grants
     if any(grant.spends and not grant.replay for grant in grants) and not _comes_back(credential):
-        yield Finding(NOTE, about, "limit", _lost_answer(credential))
+        yield _finding(NOTE, credential, "limit", _lost_answer(credential))
     if credential.provider.is_chain:
         text = (
             "a ledger restored from a copy, or a machine frozen for minutes while sending, may"
             " spend a refresh token twice: `rotator adopt` after every restore"
         )
-        yield Finding(NOTE, about, "limit", text)
+        yield _finding(NOTE, credential, "limit", text)
 
 
 def _comes_back(credential: Credential) -> bool:

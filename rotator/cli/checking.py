@@ -1,6 +1,6 @@
 """`rotator check`: everything that can be wrong before a token dies of it. Changes nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,19 +13,26 @@ if TYPE_CHECKING:
     from rotator.cli.opening import House
     from rotator.jobs.job import Credential
 
-OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
+OK, OFF, NOTE, WARN, FAIL = "ok", "off", "note", "warn", "fail"
+LEVELS = (OK, OFF, NOTE, WARN, FAIL)
+"""The gravest last."""
+MACHINE, AWS = "this machine", "AWS"
+_REACH = "see the address in the job file, DNS, the proxy and the firewall"
 _OFFLINE = "Ask neither providers nor AWS; secrets of Secrets Manager are not read."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was looked at."""
 
     level: str
+    part: str
+    """Under which it is shown: a job, a file that is broken, this machine or AWS."""
     about: str
-    """A credential, a job, a host, a file."""
+    """A credential, a host, a folder, a line of a file."""
     what: str
     text: str
+    remedy: str = ""
 
 
 def check(
@@ -34,21 +41,31 @@ def check(
     iam: Annotated[
         bool, typer.Option("--iam", help="Print the IAM policy that the worker needs, to compare.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Show what is well, too.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show what is well, too, and what to know of each job.")
+    ] = False,
     as_json: options.Json = False,
 ) -> int:
     """Check job files, seeds, schedules, providers and AWS rights; change nothing.
 
-    Providers are connected to and sent nothing. In AWS each secret is described and read, and the
-    last version of one for each prefix is put again, which changes nothing there.
+    One line a job (ok, warn, fail or off), and under it what is to be mended, with how. Providers
+    are connected to and sent nothing. In AWS each secret is described and read, and the last
+    version of one for each prefix is put again, which changes nothing there.
     """
+    from rotator.cli import check_aws, check_shown, out
     from rotator.cli.opening import House
 
     house = House.open()
     found = list(_findings(house, names, offline=offline))
-    failing = any(each.level == ERROR for each in found)
-    _report(house, found, iam=iam, every=every, as_json=as_json)
-    return Exit.WRONG if failing else Exit.DONE
+    if as_json:
+        policy = check_aws.policy(house)
+        out.say_json({"findings": [asdict(each) for each in found], "iam": policy})
+    else:
+        check_shown.show(found, every=every)
+        if iam or any(check_aws.is_denial(each) for each in found):
+            check_shown.show_policy(check_aws.policy(house))
+        check_shown.show_summary(found, every=every)
+    return Exit.WRONG if any(each.level == FAIL for each in found) else Exit.DONE
 
 
 def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> Iterator[Finding]:
@@ -57,9 +74,9 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
     chosen = house.chosen(names) if names else list(house.book.credentials.values())
     rows = {row.credential: row for row in house.rows()}
     if not names:
-        yield from check_jobs.files(house)
         yield from check_jobs.state(house)
         yield from check_key.sealing_key(house, offline=offline)
+    yield from check_jobs.files(house, {each.job for each in chosen} if names else None)
     for credential in chosen:
         yield from check_schedule.schedule(credential, rows.get(credential.qualified), house.clock)
         yield from check_schedule.gaps(credential)
@@ -72,11 +89,15 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
             yield from check_aws.rights(store, chosen)
 
 
-def _reached(house: "House", chosen: "Iterable[Credential]") -> Iterator[Finding]:
+def _reached(house: "House", chosen: "Sequence[Credential]") -> Iterator[Finding]:
+    """Each host once, for every job that wants it."""
     from rotator.cli.reach import reach
     from rotator.engine import assembly
 
-    for host in sorted({each.provider.host for each in chosen}):
+    hosts: dict[str, dict[str, None]] = {}
+    for each in chosen:
+        hosts.setdefault(each.provider.host, {})[each.job] = None
+    for host, jobs in sorted(hosts.items()):
         problem = reach(
             host,
             house.clock,
@@ -84,43 +105,12 @@ def _reached(house: "House", chosen: "Iterable[Credential]") -> Iterator[Finding
             assembly.trust_of(house.settings),
             house.settings.allowed_addresses,
         )
-        if problem:
-            yield Finding(ERROR, host, "provider", problem)
-        else:
-            yield Finding(OK, host, "provider", "reachable")
-
-
-def _report(house: "House", found: list[Finding], *, iam: bool, every: bool, as_json: bool) -> None:
-    from rotator.cli import check_aws, out
-
-    of_aws = {"AWS", "sealing key"} if house.settings.seal_kms_key else {"AWS"}
-    aws_failed = any(each.what in of_aws and each.level == ERROR for each in found)
-    if as_json:
-        policy = check_aws.policy(house)
-        out.say_json({"findings": [asdict(each) for each in found], "iam": policy})
-        return
-    shown = [each for each in found if every or each.level != OK]
-    if shown:
-        out.table(("", "ABOUT", "WHAT", ""), _rows(shown))
-    if iam or aws_failed:
-        import json
-
-        out.say("", "The IAM policy that the worker needs:")
-        out.say(json.dumps(check_aws.policy(house), indent=2))
-    out.say(_summary(found))
-
-
-def _rows(found: Iterable[Finding]) -> Iterator[tuple[str, ...]]:
-    """What is the same for several credentials, in one line."""
-    about: dict[tuple[str, str, str], list[str]] = {}
-    for each in found:
-        about.setdefault((each.level, each.what, each.text), []).append(each.about)
-    for (level, what, text), names in about.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield level, ", ".join(dict.fromkeys(names[:3])) + more, what, text
-
-
-def _summary(found: list[Finding]) -> str:
-    counts = [(level, sum(each.level == level for each in found)) for level in (ERROR, WARNING)]
-    told = ", ".join(f"{count} {level}{'s' * (count > 1)}" for level, count in counts if count)
-    return f"{told or 'all well'}; {len(found)} things looked at"
+        for job in jobs:
+            yield Finding(
+                level=FAIL if problem else OK,
+                part=job,
+                about=host,
+                what="provider",
+                text=f"{host}: {problem or 'can be connected to'}",
+                remedy=_REACH if problem else "",
+            )

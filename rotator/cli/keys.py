@@ -72,11 +72,13 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "iam": "the policy that the worker needs",
     },
     "check findings": {
-        "level": "ok, note, warning or error",
-        "about": "a credential, a job, a host or a file with its line",
-        "what": "job file, state folder, sealing key, access_token, refresh_token, limit, cannot,"
-        " seed NAME, provider or AWS",
+        "level": "ok, off, note (to know), warn or fail (to mend)",
+        "part": "a job, a file with mistakes, `this machine` or `AWS`",
+        "about": "a credential, a host, a folder or a line of a file",
+        "what": "job file, mistake, state folder, sealing key, access_token, refresh_token, limit,"
+        " cannot, seed NAME, provider or AWS",
         "text": "in words",
+        "remedy": "what to do",
     },
     "health": {
         "healthy": "whether a worker sweeps and keeps up",

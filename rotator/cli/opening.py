@@ -149,7 +149,7 @@ class House:
         try:
             self.enrol(ledger)
             with TemporaryDirectory(prefix="rotator-explain-") as folder:
-                key = {"key_file": Path(folder) / "key"}
+                key = {"key_file": Path(folder) / "key", "seal_kms_key": ""}
                 settings = self.settings.model_copy(update=key)
                 with assembly.open_tools(settings, self.environ, ledger=ledger) as tools:
                     yield tools

@@ -25,13 +25,14 @@ _COLOURS = {
     "due": "cyan",
     "rotating": "cyan",
     "note": "cyan",
+    "off": "dim",
     "paused": "dim",
     "backing off": "yellow",
     "late": "yellow",
-    "warning": "yellow",
+    "warn": "yellow",
     "expired": "bold red",
     "needs a person": "bold red",
-    "error": "bold red",
+    "fail": "bold red",
 }
 
 
@@ -57,6 +58,14 @@ def say(*lines: object) -> None:
 def warn(*lines: object) -> None:
     for line in lines:
         print(clean(line), file=sys.stderr)  # noqa: T201
+
+
+def say_level(level: str, text: str, *, indent: int = 0) -> None:
+    """`ok    alation: …`, the first word in its colour; a longer text is not wrapped."""
+    from rich.text import Text
+
+    word = Text(f"{level:<6}", style=_COLOURS.get(level, ""))
+    console().print(Text(" " * indent).append_text(word).append(clean(text)), soft_wrap=True)
 
 
 def say_json(found: object) -> None:

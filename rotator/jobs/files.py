@@ -50,8 +50,9 @@ def load(
     try:
         paths = sorted(each for each in folder.iterdir() if _is_job_file(each))
     except OSError as error:
-        text = f"the folder cannot be read ({type(error).__name__})"
-        return JobBook((), (Mistake(str(folder), 1, "", text, "mend ROTATOR_JOBS_DIR"),))
+        text = f"the folder of job files cannot be read: {(error.strerror or '?').lower()}"
+        remedy = "Make it, or set ROTATOR_JOBS_DIR to where they are"
+        return JobBook((), (Mistake(str(folder), 1, "", text, remedy),))
     files = [_File(path, settings, environ, known) for path in paths]
     jobs = [job for file in files if (job := file.job())]
     _keep_apart(files)

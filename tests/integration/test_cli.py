@@ -387,9 +387,16 @@ def test_token_fails_where_there_is_none_or_a_dead_one(here: Town) -> None:
 def test_check_passes_a_sound_house_and_changes_nothing(here: Town) -> None:
     said = here.run("check")
     assert said.code == 0, said.out
-    assert said.out.splitlines()[-1].startswith("all well; ")
-    assert "renewed by day 40 of 60, which leaves 20 days" in said.out
-    assert "alation/etl, alation/sso" in said.out
+    assert [line.split(":")[0] for line in said.out.splitlines() if line] == [
+        "ok    this machine", "ok    this machine", "warn  alation",
+        "      warn  sso", "ok    oauth", "ok    AWS", "1 warning; 12 things to know",
+    ]  # fmt: skip
+    whole = here.run("check", "--all").out
+    assert "sso: limit: should an answer with a new refresh token be lost" in whole
+    assert "renewed by day 40 of 60, which leaves 20 days" in whole
+    assert "note  etl, sso: limit: a ledger restored from a copy" in whole
+    assert "ok    etl: seed password: readable from environment variable ALATION_PASSWORD" in whole
+    assert "note  it cannot bind tokens to a key" in whole
     here.run("rotate", "--all")
     before = here.secret("alation/etl")
     found = here.run("check", "--json").json
@@ -406,8 +413,9 @@ def test_check_tells_all_mistakes_with_file_and_line(here: Town) -> None:
              '[[credentials]]\nname = "x"\nuser_id = 0\n')  # fmt: skip
     said = here.run("check", "--offline")
     assert said.code == Exit.WRONG
-    assert "bad.toml:3" in said.out
-    assert "bad.toml:6" in said.out
+    assert "fail  bad.toml: 3 mistakes" in said.out
+    assert "fail  line 3, surprise: no such field (there are " in said.out
+    assert "fail  line 6, credentials[0].user_id: " in said.out
 
 
 def test_check_finds_seeds_that_are_missing_or_open_to_all(here: Town) -> None:
@@ -423,7 +431,7 @@ def test_check_finds_seeds_that_are_missing_or_open_to_all(here: Town) -> None:
         ALATION_SSO_TOKEN="",
     ).json["findings"]  # fmt: skip
     levels = {each["about"]: each["level"] for each in found if each["what"].startswith("seed")}
-    assert levels == {"alation/etl": "warning", "alation/sso": "error", "oauth/reports": "ok"}
+    assert levels == {"alation/etl": "warn", "alation/sso": "fail", "oauth/reports": "ok"}
 
 
 def test_a_seed_that_a_chain_has_outgrown_is_missed_by_nobody(here: Town) -> None:
@@ -451,9 +459,9 @@ def test_check_connects_to_providers_and_sends_them_nothing(here: Town) -> None:
     (here.jobs / "meta.toml").write_text(job.replace(here.urls["oauth"], "https://169.254.169.254"))
     found = here.run("check", "--json").json["findings"]
     told = {each["about"]: each["text"] for each in found if each["what"] == "provider"}
-    assert told["http://127.0.0.1:9"] == "connecting failed"
+    assert told["http://127.0.0.1:9"] == "http://127.0.0.1:9: connecting failed"
     assert "metadata" in told["https://169.254.169.254"]
-    assert told[here.urls["alation"]] == "reachable"
+    assert told[here.urls["alation"]] == f"{here.urls['alation']}: can be connected to"
     assert here.alation.counts.total() == 0
 
 
@@ -464,6 +472,66 @@ def test_check_without_rights_says_which_and_prints_the_policy(here: Town) -> No
     assert said.code == Exit.WRONG
     assert "DescribeSecret" in said.out
     assert '"Sid": "PublishTokensAndKeepKeyrings"' in said.out
+
+
+def test_check_asks_aws_once_where_nobody_answers_and_prints_no_policy(here: Town) -> None:
+    here.aws.faults.go_dark()
+    said = here.run("check")
+    assert said.code == Exit.WRONG
+    assert said.out.count("fail") == 1
+    assert "fail  AWS: no answer to secretsmanager:DescribeSecret" in said.out
+    assert "check the network" in said.out
+    assert "Sid" not in said.out
+    assert said.out.splitlines()[-1].startswith("1 to mend; ")
+
+
+def test_check_says_plainly_that_every_job_is_off(here: Town) -> None:
+    for name in ("alation", "oauth"):
+        text = (here.jobs / f"{name}.toml").read_text()
+        text = re.sub(r'_url = ".*"', f'_url = {{ env = "{name.upper()}_URL" }}', text)
+        (here.jobs / f"{name}.toml").write_text(text)
+    said = here.run("check")
+    assert said.code == 0
+    assert "off   alation: off until ALATION_URL is set" in said.out
+    assert said.out.splitlines()[-1].startswith("every job is off: nothing is kept alive yet")
+    (here.jobs / "oauth.toml").unlink()
+    (here.jobs / "bad.toml").write_text("provider = 1\n")
+    assert here.run("check").out.splitlines()[-1].startswith("2 to mend; every job is off")
+
+
+def test_check_tells_how_many_renewals_fall_outside_of_a_window(here: Town) -> None:
+    job = (
+        (here.jobs / "alation.toml")
+        .read_text()
+        .replace(
+            "[[credentials]]",
+            """\
+[schedule.window]
+cron = "0 1 * * *"
+duration = "4h"
+
+[[credentials]]""",
+            1,
+        )
+    )
+    (here.jobs / "alation.toml").write_text(job)
+    out = here.run("check", "alation", "--offline", "--all").out
+    found = re.findall(r"access_token: (\d+) of the next 20 renewals fall outside", out)
+    assert found
+    assert all(8 <= int(count) <= 12 for count in found)
+
+
+def test_check_shows_some_of_many_lines_and_says_how_to_see_the_rest(here: Town) -> None:
+    text = (here.jobs / "oauth.toml").read_text()
+    one = text[text.index("[[credentials]]") :]
+    seeds = {f"s{number}": f"NOT_SET_{number}" for number in range(9)}
+    for name, variable in seeds.items():
+        text += one.replace('"reports"', f'"{name}"').replace("OAUTH_SECRET", variable)
+    (here.jobs / "oauth.toml").write_text(text)
+    out = here.run("check", "oauth", "--offline").out
+    assert out.count("is not set (set it and start the worker anew)") == 6
+    assert "… and 3 more: `rotator check --all oauth`" in out
+    assert out.splitlines()[-1].startswith("9 to mend")
 
 
 def test_the_policy_that_check_prints_is_enough_to_rotate(here: Town) -> None:

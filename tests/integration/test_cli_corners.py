@@ -182,7 +182,8 @@ def test_check_tells_a_state_folder_that_may_be_lost(
     said = here.run("check", "--offline")
     assert said.code == 0
     assert "lies on tmpfs, which may not outlive the worker" in said.out
-    assert said.out.splitlines()[-1].startswith("1 warning;")
+    assert said.out.splitlines()[-1].startswith("2 warnings; ")
+    assert "warn  this machine: " in said.out
 
 
 def test_check_asks_for_dates_that_nobody_tells(here: Town) -> None:
@@ -193,7 +194,8 @@ def test_check_asks_for_dates_that_nobody_tells(here: Town) -> None:
     text = here.run("check", "chain", "--offline").out
     assert "nobody tells when it dies" in text
     assert "`rotator seed chain/app --expires-at`" in text
-    assert "only a person can make another (`rotator seed chain/app`)" in text
+    every = here.run("check", "chain", "--offline", "--all").out
+    assert "only a person can make another (`rotator seed chain/app`)" in every
 
 
 def test_migrate_says_where_the_copy_is(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:

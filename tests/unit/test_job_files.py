@@ -266,7 +266,7 @@ def test_a_digest_of_one_credential_does_not_know_the_others(tmp_path: Path) -> 
 
 def test_a_missing_folder_is_one_mistake(tmp_path: Path) -> None:
     (mistake,) = loaded(tmp_path / "nowhere").mistakes
-    assert "FileNotFoundError" in mistake.text
+    assert "no such file or directory" in mistake.text
     assert "ROTATOR_JOBS_DIR" in mistake.remedy
 
 
