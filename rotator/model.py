@@ -115,6 +115,7 @@ class Reason(StrEnum):
     DUE = "past its renewal time"
     ASKED_FOR = "a person asked for it"
     KILLED = "the last grant may have killed it"
+    OUTLIVED = "no consumer holds the earlier token any more"
     NO_GRANT_LEFT = "no grant is left that a machine can use"
     TOKEN_SPENT = "the refresh token is spent, and no answer brought another"
     TOKEN_REFUSED = "the provider refuses the refresh token"

@@ -11,6 +11,7 @@
 | an access token read, alive, of a higher generation than the published one | PUBLISH |
 | a request past `settles_at` with no answer | SETTLE |
 | a token wanted, a grant usable, nothing open on what it would present | OBTAIN |
+| an old token to revoke, past every consumer's staleness | REVOKE |
 | a token wanted and due, no grant left | WAIT for a person |
 | none of these | WAIT |
 
@@ -45,6 +46,7 @@ class Verb(StrEnum):
     PUBLISH = "publish"
     SETTLE = "settle"
     OBTAIN = "obtain"
+    REVOKE = "revoke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class Seen:
     """A renewal would end the token in use, unless it is made with the pair's other chain."""
     chain_to_adopt: bool = False
     """The keyring is another ledger's, and has not moved for a whole settle time."""
+    outlived: str = ""
+    """The version of the consumers' secret whose token may be revoked now."""
     back_offs: Mapping[str, datetime] = field(default_factory=dict)
     """Line (`keep`, `grant:password` …) -> not again until; those passed are left out."""
     renew_at: tuple[datetime, ...] = ()
@@ -218,6 +222,10 @@ class Seen:
         ]
 
     @property
+    def revocable(self) -> list[str]:
+        return [self.outlived] if self.outlived and self._open("revoke") else []
+
+    @property
     def stuck(self) -> list[Want]:
         return [want for want in self.wants if not want.grant]
 
@@ -244,7 +252,7 @@ _WHY_KEEP = {
 }
 
 
-def next_step(seen: Seen) -> Step:
+def next_step(seen: Seen) -> Step:  # noqa: C901 - it is the table, a case a line
     """The first line of the table that fits."""
     match seen:
         case Seen(leased=False):
@@ -265,6 +273,8 @@ def next_step(seen: Seen) -> Step:
             return Step(Verb.SETTLE, Reason.UNANSWERED, intent.id)
         case Seen(obtainable=[want, *_]):
             return Step(Verb.OBTAIN, want.reason, want.token)
+        case Seen(revocable=[version_id]):
+            return Step(Verb.REVOKE, Reason.OUTLIVED, version_id)
         case _:
             until = min(seen.next_look, seen.now + IDLE)
             return Step(Verb.WAIT, _why_wait(seen), until=until)

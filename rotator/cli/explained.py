@@ -62,6 +62,7 @@ LINES: Mapping[str, str] = {
     "keep": "a refresh token read and not kept; a pair to turn; a seed or a chain to take over",
     "publish": "an access token read, alive, of a higher generation than the published one",
     "settle": "a request past `settles_at` with no answer",
+    "revoke": "an old token to revoke, past every consumer's staleness",
     "obtain": "a token wanted, a grant usable, nothing open on what it would present",
 }
 """Step -> the line of the table in rotator/plan.py."""

@@ -58,7 +58,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "at": "when the step began",
         "run": "the id of the run",
         "seq": "the step's place in it, from 0",
-        "step": "mend, read, drop, keep, publish, settle or obtain; look or walk where that failed",
+        "step": "mend, read, drop, keep, publish, settle, obtain or revoke; look or walk where that"
+        " failed",
         "reason": "why, of a closed list",
         "outcome": "ok, tokens, or the class of the error",
         "text": "in words",

@@ -254,6 +254,13 @@ class Killed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """Versions of the consumers' secret up to a generation hold nothing any more: forget them."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mended:
     at: datetime
 
@@ -311,7 +318,8 @@ class Rest:
 
 
 Change = (
-    Intend | Close | MarkRead | Drop | AddMark | LiftMark | BackOff | Lift | Killed | Mended
+    Intend | Close | MarkRead | Drop | AddMark | LiftMark | BackOff | Lift | Killed
+    | Revoked | Mended
     | OnRecord | Met | Reported | Stepped | Rest
 )  # fmt: skip
 
@@ -380,6 +388,10 @@ class Ledger(Protocol):
 
     def look(self, credential: str) -> Record | None:
         """Everything about one credential, None where it was never enrolled."""
+        ...
+
+    def request(self, request_id: str) -> Intent | None:
+        """A request by its id, answered or not; None where it was never made, or is long gone."""
         ...
 
     def spent(self, fingerprints: Collection[str]) -> tuple[Mark, ...]:

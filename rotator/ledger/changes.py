@@ -127,6 +127,17 @@ def _apply_killed(connection: Connection, whose: str, change: base.Killed) -> No
     connection.execute(_killed, {"credential_": whose, "through_": change.through})
 
 
+_revoked = delete(version).where(
+    version.c.credential == bindparam("credential_"),
+    version.c.shelf == Shelf.TOKEN.value,
+    version.c.generation <= bindparam("through_"),
+)
+
+
+def _apply_revoked(connection: Connection, whose: str, change: base.Revoked) -> None:
+    connection.execute(_revoked, {"credential_": whose, "through_": change.through})
+
+
 def _apply_mended(connection: Connection, whose: str, change: base.Mended) -> None:
     connection.execute(_row, {"credential_": whose, "mended_at": codec.micros(change.at)})
 
@@ -222,6 +233,7 @@ _TABLE: Mapping[type, Callable[[Connection, str, Any], None]] = {
     base.BackOff: _apply_back_off,
     base.Lift: _apply_lift,
     base.Killed: _apply_killed,
+    base.Revoked: _apply_revoked,
     base.Mended: _apply_mended,
     base.OnRecord: _apply_on_record,
     base.Met: _apply_met,

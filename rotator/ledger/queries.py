@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, fu
 
 from rotator.errors import LedgerError
 from rotator.ledger import base, codec, marks
-from rotator.ledger.base import BackOff, Because, Line, Manual, OnRecord, Record, Stepped
+from rotator.ledger.base import BackOff, Because, Intent, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.codec import decoded
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
@@ -74,6 +74,7 @@ _manuals = (
     .where(manual.c.credential == _whose, manual.c.met_at.is_(None))
     .order_by(manual.c.asked_at)
 )
+_request = select(request).where(request.c.id == bindparam("id_"))
 _manual = select(manual).where(manual.c.id == bindparam("id_"))
 
 
@@ -109,6 +110,13 @@ def manual_of(connection: Connection, manual_id: str) -> Manual | None:
     if found is None:
         return None
     return decoded("manual", found.credential, codec.manual, found)
+
+
+def request_of(connection: Connection, request_id: str) -> Intent | None:
+    found = connection.first(_request, {"id_": request_id})
+    if found is None:
+        return None
+    return decoded("request", found.credential, codec.intent, found)
 
 
 def _records(connection: Connection, name: str) -> tuple[OnRecord, ...]:

@@ -25,7 +25,18 @@ from rotator.ledger import (
     schedule,
     upkeep,
 )
-from rotator.ledger.base import BackOff, Change, Lease, Line, Manual, Mark, Record, Row, Seal
+from rotator.ledger.base import (
+    BackOff,
+    Change,
+    Intent,
+    Lease,
+    Line,
+    Manual,
+    Mark,
+    Record,
+    Row,
+    Seal,
+)
 from rotator.ledger.keys import WrappedKey
 from rotator.ledger.pulse import Pulse
 from rotator.model import Reason, State
@@ -160,6 +171,10 @@ class SqlLedger:
     def manual(self, manual_id: str) -> Manual | None:
         with self._database.read() as connection:
             return queries.manual_of(connection, manual_id)
+
+    def request(self, request_id: str) -> Intent | None:
+        with self._database.read() as connection:
+            return queries.request_of(connection, request_id)
 
     def pause(self, credential: str, now: datetime, by: str, why: str) -> None:
         with self._database.write() as connection:

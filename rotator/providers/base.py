@@ -126,6 +126,16 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """One request that ends an access token and no other: never its siblings, nor its chain."""
+
+    needs: frozenset[str]
+    ask: Callable[[Keyring], Request]
+    read: Callable[[Answer], None]
+    """Returns where the token is dead now; raises a ProviderError where that is not sure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One credential's way in, built from its job's settings. All facts, no state."""
 
@@ -145,6 +155,8 @@ class Provider:
     credential may hold a pair of them and use them in turn."""
     second_by: str = ""
     """The grant that makes a second chain beside the first; empty: only a person can."""
+    revocation: Revocation | None = None
+    """Where the job asks for it: how to end an access token that no consumer holds any more."""
 
     @property
     def is_chain(self) -> bool:

@@ -1,7 +1,8 @@
 """Any token endpoint that keeps to OAuth 2.0 (RFC 6749); known vendors' habits are settings.
 
-Sources: RFC 6749 sections 2.3.1, 4.4, 5 and 6; RFC 7662 for introspection; RFC 9700, 4.14 for
-refresh tokens that rotate. Vendors' own names for errors and lifespans stand beside the vendor.
+Sources: RFC 6749 sections 2.3.1, 4.4, 5 and 6; RFC 7662 for introspection; RFC 7009 for
+revocation; RFC 9700, 4.14 for refresh tokens that rotate. Vendors' own names for errors and
+lifespans stand beside the vendor.
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import quote_plus
 
@@ -29,6 +31,7 @@ from rotator.providers.base import (
     Plugin,
     Provider,
     Request,
+    Revocation,
     Settings,
     Unknown,
     Verdict,
@@ -113,6 +116,17 @@ class Job(Settings):
         None, description="The introspection endpoint (RFC 7662), on the token endpoint's host."
     )
 
+    revocation_url: HttpUrl | None = Field(
+        None,
+        description="The revocation endpoint (RFC 7009), on the token endpoint's host: an access"
+        " token is ended once no consumer can hold it any more.",
+    )
+    revocation_spares: bool = Field(
+        default=False,
+        description="Whether revoking an access token leaves its refresh token and its siblings"
+        " alive. RFC 7009, 2.1 lets a server end them all.",
+    )
+
     @field_validator("extra")
     @classmethod
     def _leaves_our_fields_alone(cls, extra: dict[str, str]) -> dict[str, str]:
@@ -150,6 +164,22 @@ class _OAuth:
     def ask_introspect(self, name: str, keyring: Keyring) -> Request:
         fields = {"token": _reveal(keyring, name), "token_type_hint": name}
         return self._post(str(self.job.introspection_url), keyring, fields)
+
+    def ask_revoke(self, keyring: Keyring) -> Request:
+        fields = {"token": _reveal(keyring, ACCESS_TOKEN), "token_type_hint": ACCESS_TOKEN}
+        return self._post(str(self.job.revocation_url), keyring, fields)
+
+    def read_revoked(self, answer: Answer) -> None:
+        """RFC 7009, 2.2: 200 for a token that is dead now, also for one that was unknown."""
+        if answer.ok and "html" not in answer.headers.get("content-type", ""):
+            return
+        error = shapes.object_or_empty(answer).get("error")
+        if error == "unsupported_token_type":
+            raise Misconfigured(error, remedy="leave revocation_url out: access tokens stay alive")
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise Throttled("HTTP 503", retry_after=shapes.retry_after(answer))
+        self._refuse(answer)
+        raise Unanswered("a page in place of an answer")
 
     def read_refresh(self, answer: Answer, sent_at: datetime) -> Keyring:
         """Both tokens, whatever else is said; or one alone, where no error is said.
@@ -280,6 +310,7 @@ def build(job: Job, credential: Credential, seeds: frozenset[str]) -> Provider:
         header=partial(_header, job),
         token_type=job.scheme or "Bearer",
         inspections={name: _inspection(oauth, name) for name in inspected},
+        revocation=_revocation(oauth) if job.revocation_url else None,
     )
 
 
@@ -288,9 +319,16 @@ def _check(job: Job, seeds: frozenset[str]) -> None:
         raise ValueError("the grant client_credentials needs a client_auth (RFC 6749, 4.4)")
     if job.client_auth == "none" and _SECRET in seeds:
         raise ValueError('the seed `client_secret` is of no use with client_auth = "none"')
-    introspection = str(job.introspection_url or job.token_url)
-    if shapes.origin(introspection) != shapes.origin(str(job.token_url)):
-        raise ValueError("introspection_url is on another host than token_url")
+    for name in ("introspection_url", "revocation_url"):
+        url = str(getattr(job, name) or job.token_url)
+        if shapes.origin(url) != shapes.origin(str(job.token_url)):
+            raise ValueError(f"{name} is on another host than token_url")
+    chained = "refresh_token" in _names(job, seeds)
+    if job.revocation_url and chained and not job.revocation_spares:
+        raise ValueError(
+            "revocation_url beside a refresh token, which a server may revoke with the access token"
+            " (RFC 7009, 2.1); if yours does not, write revocation_spares = true"
+        )
 
 
 def _names(job: Job, seeds: frozenset[str]) -> tuple[GrantName, ...]:
@@ -334,6 +372,11 @@ def _inspection(oauth: _OAuth, name: str) -> Inspection:
     )
 
 
+def _revocation(oauth: _OAuth) -> Revocation:
+    needs = frozenset({ACCESS_TOKEN}) | oauth.presents
+    return Revocation(needs=needs, ask=oauth.ask_revoke, read=oauth.read_revoked)
+
+
 _EXAMPLE = """\
 provider = "oauth2"
 token_url = "https://auth.example.com/oauth/token"
@@ -348,6 +391,8 @@ client_auth = "basic"             # or "post", or "none" for a public client
 # kills_access_token = true       # GitHub Apps: the earlier access token ends with the new one
 # scheme = "Zoho-oauthtoken"      # what stands before the token in the Authorization header
 # introspection_url = "https://auth.example.com/oauth/introspect"
+# revocation_url = "https://auth.example.com/oauth/revoke"  # end what nobody holds any more
+# revocation_spares = true        # revoking an access token ends neither siblings nor the chain
 
 [schedule]
 survive = "20m"                 # an outage this long must not cost a consumer its token
@@ -378,7 +423,7 @@ plugin = Plugin(
         "Authenticate the client by private_key_jwt, client_secret_jwt or mutual TLS.",
         "Bind tokens to a key (DPoP, mutual TLS).",
         "Read tokens that stand deeper in the answer, such as Slack's `authed_user`.",
-        "Revoke (RFC 7009).",
+        "Revoke a refresh token (RFC 7009): only access tokens that were replaced, if told to.",
     ),
     example=_EXAMPLE,
 )

@@ -15,6 +15,7 @@ from rotator.plan import AnswerSeen, IntentSeen, Seen
 from rotator.policy import Choice, Holding, Renewal, Source
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.jumps import asked_at, holds, is_void
+from rotator.rotation.outlived import outlived
 from rotator.rotation.pairs import Pair, pair
 from rotator.rotation.sealed import parsed
 from rotator.rotation.shelves import shelf_seen
@@ -110,6 +111,7 @@ def look(
     choices = _choices(holdings, wanted, chains)
     seed = None if paused else _seed_to_keep(credential, holdings, choices)
     adopts_at = None if paused else _adopts_at(tools, credential, record, holdings)
+    gone = None if paused else outlived(credential, record, versions.get(Shelf.TOKEN))
     seen = replace(
         facts,
         wants=tuple(
@@ -119,7 +121,8 @@ def look(
         pair_to_turn=chains.turns,
         seed_to_keep=seed is not None,
         chain_to_adopt=adopts_at is not None and adopts_at <= now,
-        renew_at=_renewals(later, wanted, adopts_at, chains.turn_at),
+        outlived=gone.version_id if gone and gone.at <= now else "",
+        renew_at=_renewals(later, wanted, adopts_at, chains.turn_at, gone.at if gone else None),
     )
     return Sight(
         seen=seen, record=record, versions=versions, holdings=holdings, choices=choices,

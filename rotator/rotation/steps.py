@@ -4,7 +4,7 @@ A step either returns its changes, which the walk writes in one transaction, or 
 walk stores a back-off for that line.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -102,11 +102,23 @@ class Hands:
         inspection = self.credential.provider.inspections.get(name)
         if inspection is None:
             return Unknown("the provider cannot be asked")
-        keyring: dict[str, Token] = {name: token}
-        for need in inspection.needs - {name}:
-            keyring[need] = Token(value=self.tools.seeds.read(self.credential.seeds[need]))
+        request = inspection.ask(self._with_seeds(inspection.needs, {name: token}))
         with self.turn():
-            return inspection.read(self.send(inspection.ask(keyring)))
+            return inspection.read(self.send(request))
+
+    def revoke(self, token: Token) -> None:
+        """End an access token. Raises ProviderError where it may still live."""
+        revocation = self.credential.provider.revocation
+        assert revocation is not None  # noqa: S101 - it is what made this the next step
+        request = revocation.ask(self._with_seeds(revocation.needs, {ACCESS_TOKEN: token}))
+        with self.turn():
+            revocation.read(self.send(request))
+
+    def _with_seeds(self, needs: Collection[str], keyring: Keyring) -> Keyring:
+        """Raises SeedMissing."""
+        read, seeds = self.tools.seeds.read, self.credential.seeds
+        lacking = {name: Token(value=read(seeds[name])) for name in needs if name not in keyring}
+        return {**keyring, **lacking}
 
     @contextmanager
     def turn(self) -> Iterator[None]:

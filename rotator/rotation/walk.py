@@ -20,6 +20,7 @@ from rotator.rotation.keeping import keep
 from rotator.rotation.look import Sight, active_back_offs, look
 from rotator.rotation.obtain import obtain
 from rotator.rotation.resting import blind_rest, manual_changes, rest, unmet
+from rotator.rotation.revoking import revoke
 from rotator.rotation.settling import settle
 from rotator.rotation.steps import Done, Hands
 from rotator.rotation.tools import Tools
@@ -42,6 +43,7 @@ _ACTIONS: Mapping[Verb, Callable[[Hands, Sight, Step], Done]] = {
     Verb.PUBLISH: steps.publish,
     Verb.SETTLE: settle,
     Verb.OBTAIN: obtain,
+    Verb.REVOKE: revoke,
 }
 
 
@@ -262,7 +264,7 @@ def _line(sight: Sight, step: Step) -> str:
             return f"grant:{sight.choices[step.subject].grant.name}"
         case Verb.KEEP:
             return f"keep:{step.subject}" if step.subject in (TURN, SEED, ADOPT) else "keep"
-        case Verb.PUBLISH:
-            return "publish"
+        case Verb.PUBLISH | Verb.REVOKE:
+            return step.verb
         case _:
             return f"{step.verb}:{step.subject}"

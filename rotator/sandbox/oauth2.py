@@ -1,4 +1,4 @@
-"""An OAuth 2.0 server as the certified ones behave (RFC 6749, RFC 7662; RFC 9700, 4.14).
+"""An OAuth 2.0 server as the certified ones behave (RFC 6749, 7009, 7662; RFC 9700, 4.14).
 
 Refresh tokens rotate; one that is presented again ends its whole family, except within `grace`,
 where the same request gets an equivalent answer.
@@ -15,6 +15,7 @@ from rotator.sandbox.fakes import Fake, Refused, Reply, json_reply, parsed
 
 TOKEN = "/oauth/token"
 INTROSPECT = "/oauth/introspect"
+REVOKE = "/oauth/revoke"
 ME = "/api/me"
 
 
@@ -56,7 +57,7 @@ class OAuthFake(Fake):
         where = urlsplit(path).path
         if where == ME:
             return self._me(method, headers)
-        answers = {TOKEN: self._token, INTROSPECT: self._introspect}
+        answers = {TOKEN: self._token, INTROSPECT: self._introspect, REVOKE: self._revoke}
         if where not in answers:
             raise Refused(json_reply(404, {"message": "not found"}))
         if method != "POST":
@@ -152,6 +153,18 @@ class OAuthFake(Fake):
         dates = {"iat": issued.issued_at.timestamp(), "exp": issued.expires_at.timestamp()}
         whole = {name: int(at) for name, at in dates.items()}
         return json_reply(200, {"active": True, "client_id": self.client_id, **whole})
+
+    def _revoke(self, fields: Mapping[str, str]) -> Reply:
+        """RFC 7009: one access token, and no other; an unknown one is no error."""
+        if not (token := fields.get("token")):
+            raise _error(400, "invalid_request")
+        if token in self._refresh:
+            raise _error(400, "unsupported_token_type")
+        issued = self._access.get(token)
+        if issued is not None and self._lives(issued):
+            self.counts["revoked"] += 1
+            issued.expires_at = self.now()
+        return Reply(200, {}, b"")
 
     def _me(self, method: str, headers: Mapping[str, str]) -> Reply:
         """What a consumer calls."""

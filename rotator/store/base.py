@@ -59,6 +59,10 @@ class Store(Protocol):
         """
         ...
 
+    def version(self, spec: SecretSpec, version_id: str) -> Version | None:
+        """An earlier version by its id, None where AWS no longer has it."""
+        ...
+
     def put(self, spec: SecretSpec, version_id: str, fields: Mapping[str, str]) -> Version:
         """Make `fields` current under `version_id`; creates or restores the secret if need be.
 

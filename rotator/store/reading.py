@@ -113,6 +113,18 @@ class Reader:
             return None, refusal
         return _version(told), None
 
+    def version(self, spec: SecretSpec, version_id: str) -> Version | None:
+        """An earlier version, whatever label it has or has not; None where it is gone."""
+        try:
+            told = self._aws.ask(
+                "GetSecretValue", spec.name, SecretId=spec.name, VersionId=version_id
+            )
+        except Refused as refusal:
+            if refusal.code not in (NOT_FOUND, INVALID_REQUEST):
+                raise
+            return None
+        return _version(told)
+
     def _is_plainly_ours(self, spec: SecretSpec, version: Version) -> bool:
         """By its value, and by a name that no other environment writes to or that we looked at."""
         note = self._notes.get(spec)

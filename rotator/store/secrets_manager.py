@@ -90,6 +90,9 @@ class SecretsManagerStore:
         version, _ = self._look(spec)
         return version
 
+    def version(self, spec: SecretSpec, version_id: str) -> Version | None:
+        return self._reader.version(spec, version_id)
+
     def put(self, spec: SecretSpec, version_id: str, fields: Mapping[str, str]) -> Version:
         contract.check(fields, spec.owner)
         if not spec.name.startswith(f"{self._prefix}/keyring/"):

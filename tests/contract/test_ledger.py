@@ -39,6 +39,7 @@ from rotator.ledger.base import (
     Record,
     Reported,
     Rest,
+    Revoked,
     Row,
     Seal,
     Stepped,
@@ -519,6 +520,7 @@ def every_change() -> list[Change]:
         back_off(),
         Lift(what="keep"),
         Killed(through=3),
+        Revoked(through=0),
         Mended(at=NOW),
         on_record(),
         Met(manual_id="manual-1", at=NOW),
@@ -1365,3 +1367,21 @@ def test_many_threads_write_at_once_and_nothing_is_lost(reopen: Callable[[], Sql
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(walk, range(16)))
     assert len(ledgers[0].history(limit=1000)) == 16 * 20
+
+
+def test_a_request_is_found_by_its_id_answered_or_not(ledger: Ledger) -> None:
+    made = intent()
+    write(ledger, Intend(intent=made))
+    assert ledger.request(made.id) == made
+    write(ledger, Close(intent_id=made.id, outcome="answered"))
+    assert ledger.request(made.id) == made
+    assert ledger.request("nobody's") is None
+
+
+def test_versions_whose_tokens_are_revoked_are_forgotten_and_no_others(ledger: Ledger) -> None:
+    for generation in (1, 2, 3):
+        write(ledger, on_record(version_id=f"v{generation}", generation=generation))
+    kept = on_record(shelf=Shelf.KEYRING, version_id="k1", generation=1)
+    write(ledger, kept)
+    write(ledger, Revoked(through=2))
+    assert look(ledger).versions == {Shelf.TOKEN: {"v3": 3}, Shelf.KEYRING: {"k1": 1}}

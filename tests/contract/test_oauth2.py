@@ -28,8 +28,8 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Secret, Token
 from rotator.providers.base import Alive, Answer, Dead, Grant, Provider, Request, Unknown
 from rotator.providers.http import Door
 from rotator.providers.oauth2 import Credential, Job, build, plugin
-from rotator.sandbox.fakes import html
-from rotator.sandbox.oauth2 import INTROSPECT, ME, TOKEN, OAuthFake
+from rotator.sandbox.fakes import html, json_reply
+from rotator.sandbox.oauth2 import INTROSPECT, ME, REVOKE, TOKEN, OAuthFake
 from rotator.sandbox.server import InProcessDoor, served
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -184,6 +184,8 @@ def test_the_job_says_whether_a_new_access_token_ends_the_old() -> None:
         ({"client_auth": "none", "grants": ["client_credentials"]}, "client_auth"),
         ({"client_auth": "none"}, "client_secret"),
         ({"introspection_url": "https://other.example.com/i"}, "another host"),
+        ({"revocation_url": "https://other.example.com/r"}, "revocation_url is on another host"),
+        ({"revocation_url": HOST + REVOKE}, "write revocation_spares = true"),
         ({"extra": {"client_secret": "x"}}, "client_secret: rotator sets this"),
         ({"extra": {"grant_type": "x"}}, "grant_type: rotator sets this"),
         ({"grants": ["password"]}, "grants"),
@@ -412,6 +414,46 @@ def test_introspection_vouches_by_true_and_false_alone(active: object) -> None:
     inspection = oauth(introspection_url=HOST + INTROSPECT).inspections[ACCESS_TOKEN]
     assert isinstance(inspection.read(answer(200, {"active": active})), Unknown)
     assert isinstance(inspection.read(answer(500, {"active": True})), Unknown)
+
+
+def test_revocation_ends_one_access_token_and_neither_sibling_nor_chain(
+    door: InProcessDoor, fake: OAuthFake
+) -> None:
+    provider = oauth(revocation_url=HOST + REVOKE, revocation_spares=True)
+    first = obtain(door, provider, ring(refresh_token=fake.enrol()))
+    second = obtain(door, provider, first)
+    revocation = provider.revocation
+    assert revocation is not None
+    assert revocation.needs == {ACCESS_TOKEN, "client_secret"}
+    for _ in range(2):  # one that is unknown or dead is no error
+        revocation.read(door.send(revocation.ask(first)))
+    assert fake.counts["revoked"] == 1
+    assert obtain(door, provider, second)
+    assert oauth().revocation is None
+
+
+def test_a_client_without_a_refresh_token_needs_no_word_on_what_is_spared() -> None:
+    assert oauth("client_secret", revocation_url=HOST + REVOKE).revocation is not None
+
+
+@pytest.mark.parametrize(
+    ("odd", "kind"),
+    [
+        (json_reply(400, {"error": "unsupported_token_type"}), Misconfigured),
+        (json_reply(401, {"error": "invalid_client"}), Misconfigured),
+        (json_reply(503, {}, **{"retry-after": "7"}), Throttled),
+        (json_reply(429, {}), Throttled),
+        (json_reply(500, {"error": "server_error"}), Unanswered),
+        (html(200).reply, Unanswered),
+        (html(502).reply, Unanswered),
+    ],
+)
+def test_a_revocation_that_did_not_happen_says_so(odd: Any, kind: type[ProviderError]) -> None:
+    revocation = oauth("client_secret", revocation_url=HOST + REVOKE).revocation
+    assert revocation is not None
+    given = Answer(status=odd.status, headers=odd.headers, body=odd.body, received_at=NOW)
+    with pytest.raises(kind):
+        revocation.read(given)
 
 
 @pytest.fixture
@@ -669,7 +711,7 @@ SHAPED: list[Callable[[Any], Any]] = [
 ]
 WAYS = [
     oauth(introspection_url=HOST + INTROSPECT),
-    oauth("client_secret", introspection_url=HOST + INTROSPECT),
+    oauth("client_secret", introspection_url=HOST + INTROSPECT, revocation_url=HOST + REVOKE),
 ]
 
 
@@ -688,3 +730,6 @@ def _read_every_way(odd: Answer) -> None:
         assert provider.inspections[ACCESS_TOKEN].read(odd) is not None
         with suppress(ProviderError):
             assert set(read(odd, provider)) <= only(provider).yields
+        with suppress(ProviderError):
+            if provider.revocation:
+                provider.revocation.read(odd)

@@ -216,6 +216,17 @@ def test_what_was_put_is_read_back(bench: Bench) -> None:
     assert bench.connect().get(SPEC) == version
 
 
+def test_an_earlier_version_is_read_by_its_id_and_one_that_is_gone_is_none(bench: Bench) -> None:
+    ids = [new_id(), new_id()]
+    made = [bench.store.put(SPEC, each, fields(number)) for number, each in enumerate(ids, 1)]
+    assert [bench.store.version(SPEC, each) for each in ids] == made
+    assert bench.store.version(SPEC, new_id()) is None
+    assert bench.store.version(replace(SPEC, name="rotator/token/alation/none"), ids[0]) is None
+    bench.service.account.authorize = lambda *_: False
+    with pytest.raises(StoreDenied):
+        bench.store.version(SPEC, ids[0])
+
+
 def test_a_read_of_ours_is_one_call_and_a_write_one_more(bench: Bench) -> None:
     bench.store.put(SPEC, new_id(), fields())
     other, before = bench.connect(), bench.now

@@ -63,13 +63,18 @@ def _amino(name: str, kind: str, *, deny_list: bool = False) -> Scenario:
 
 
 def _oauth(
-    name: str, *grants: str, grace: timedelta = timedelta(0), inspect: bool = False
+    name: str,
+    *grants: str,
+    grace: timedelta = timedelta(0),
+    inspect: bool = False,
+    revoke: bool = False,
 ) -> Scenario:
     def seeds(fake: OAuthFake) -> dict[str, str]:
         found = {"refresh_token": fake.enrol()} if "refresh_token" in grants else {}
         return {"client_secret": fake.client_secret, **found}
 
     introspection = {"introspection_url": f"{OAUTH}/oauth/introspect"} if inspect else {}
+    revocation = {"revocation_url": f"{OAUTH}/oauth/revoke", "revocation_spares": True}
     return Scenario(
         name=name,
         provider="oauth2",
@@ -81,10 +86,11 @@ def _oauth(
             "grants": list(grants),
             "replay": f"{int(grace.total_seconds())}s",
             **introspection,
+            **(revocation if revoke else {}),
         },
         credential={"client_id": "sandbox-client"},
         seeds=seeds,
-        horizon=20 * timedelta(minutes=1),
+        horizon=(33 if revoke else 20) * timedelta(minutes=1),
         schedule=_LONG,
     )
 
@@ -115,4 +121,5 @@ ALL = (
     _oauth("oauth2, refresh token, introspection", "refresh_token", inspect=True),
     _oauth("oauth2, refresh token, then client", "refresh_token", "client_credentials"),
     _oauth("oauth2, client", "client_credentials"),
+    _oauth("oauth2, client, revocation", "client_credentials", revoke=True),
 )

@@ -117,6 +117,7 @@ JOBS: dict[str, Job] = {
     "oauth2": job(
         "oauth2",
         {
+            "revocation_spares": True,
             "token_url": "https://acme.example.com/token",
             "grants": ["refresh_token", "client_credentials"],
         },
@@ -175,6 +176,8 @@ OWN: dict[str, Job] = {  # every setting of the job, and another value for it
         "header_name": "X-Token",
         "scheme": "Token",
         "introspection_url": "https://acme.example.com/introspect",
+        "revocation_url": "https://acme.example.com/revoke",
+        "revocation_spares": False,
     },
 }
 PRESENTED: dict[str, Job] = {  # likewise, of the credential

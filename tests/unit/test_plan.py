@@ -132,6 +132,12 @@ def wanted(seen: Seen) -> Step | None:
     return None
 
 
+def outlived(seen: Seen) -> Step | None:
+    if not seen.outlived or "revoke" in seen.back_offs:
+        return None
+    return Step(Verb.REVOKE, Reason.OUTLIVED, seen.outlived)
+
+
 def until(seen: Seen) -> datetime:
     """Whatever comes first of all that a later look may find changed, a day away at most."""
     instants = [seen.now + DAY]
@@ -174,6 +180,7 @@ TABLE: Mapping[tuple[str, str], Callable[[Seen], Step | None]] = {
     ): not_published,
     ("a request past `settles_at` with no answer", "SETTLE"): unanswered,
     ("a token wanted, a grant usable, nothing open on what it would present", "OBTAIN"): wanted,
+    ("an old token to revoke, past every consumer's staleness", "REVOKE"): outlived,
     ("a token wanted and due, no grant left", "WAIT for a person"): no_grant_left,
     ("none of these", "WAIT"): nothing_fits,
 }
@@ -428,7 +435,10 @@ ANYTHING = st.builds(
     pair_to_turn=st.booleans(),
     seed_to_keep=st.booleans(),
     chain_to_adopt=st.booleans(),
-    back_offs=st.dictionaries(st.sampled_from([*LINES, "look", "read:b", "settle:j"]), LATER),
+    outlived=st.sampled_from(["", "v"]),
+    back_offs=st.dictionaries(
+        st.sampled_from([*LINES, "revoke", "look", "read:b", "settle:j"]), LATER
+    ),
     renew_at=st.lists(MOMENTS, max_size=2).map(tuple),
 )
 

@@ -16,7 +16,7 @@ DECISIONS = {
     Reason.LEASE_GONE, Reason.READ_LAG, Reason.LABEL_MOVED_BACK, Reason.FOREIGN_NEWER,
     Reason.ANSWER_UNREAD, Reason.ANSWER_DONE, Reason.REFRESH_TOKEN_NEW, Reason.SEED_NEW,
     Reason.ACCESS_TOKEN_NEW, Reason.MISSING, Reason.DUE, Reason.ASKED_FOR, Reason.KILLED,
-    Reason.FRESH, Reason.BACKING_OFF, Reason.REQUEST_OPEN, Reason.PAUSED,
+    Reason.OUTLIVED, Reason.FRESH, Reason.BACKING_OFF, Reason.REQUEST_OPEN, Reason.PAUSED,
     Reason.CHAIN_MISSING, Reason.TOKEN_IN_USE,
 }  # fmt: skip
 """Why a step is taken or none is; nothing is wrong then."""
