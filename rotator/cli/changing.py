@@ -56,7 +56,8 @@ def _write_new(path: "Path", text: str) -> None:
     except FileExistsError:
         raise BadUsage(f"{path} is there already", remedy="give another --name") from None
     except OSError as error:
-        raise RotatorError(f"{path} cannot be written: {error.strerror}") from None
+        remedy = "set ROTATOR_JOBS_DIR to a folder that you may write to"
+        raise RotatorError(f"{path} cannot be written: {error.strerror}", remedy=remedy) from None
     with os.fdopen(opened, "w") as file:
         file.write(text)
 

@@ -59,7 +59,12 @@ def _show_from_ledger(ledger: "Ledger", name: str) -> None:
         due = f", next look {row.due_at:%F %TZ}" if row.due_at else ""
         out.say(f"{name}: {row.state}, as the ledger has it{due}")
     backs = ledger.back_offs(name)
-    out.say(*(f"  {b.what} until {b.until:%F %TZ}, {b.failures} times: {b.text}" for b in backs))
+    out.say(
+        *(
+            f"  {b.what} until {b.until:%F %TZ}, failed {out.counted(b.failures, 'time')}: {b.text}"
+            for b in backs
+        )
+    )
 
 
 _TITLES = {

@@ -40,7 +40,8 @@ def _fits(name: str, pattern: str) -> bool:
 
 def _unknown(pattern: str, there: Sequence[str], book: "JobBook | None") -> UnknownName:
     remedy = _why_absent(pattern, book) or _nearest(pattern, there, book)
-    return UnknownName(f"there is no credential {pattern}", remedy=remedy)
+    which = "" if pattern == "*" else f" {pattern}"  # nobody typed that: all are meant
+    return UnknownName(f"there is no credential{which}", remedy=remedy)
 
 
 def _why_absent(pattern: str, book: "JobBook | None") -> str:

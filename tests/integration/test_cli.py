@@ -222,6 +222,7 @@ def test_an_empty_folder_says_what_to_do(here: Town) -> None:
         file.unlink()
     assert "rotator init" in here.run("status").out
     assert "rotator init" in here.run("check", "--offline").out
+    assert "there is no credential (there is no job file" in here.run("rotate", "--all").err
 
 
 def test_a_paused_credential_is_nobodys_alarm(here: Town) -> None:
@@ -581,7 +582,9 @@ def test_init_writes_a_sound_job_file_once(here: Town) -> None:
     assert "did you mean albato?" in here.run("init", "albatro").err
     assert "no name for a job" in here.run("init", "albato", "--name", "../x").err
     (here.home / "file").write_text("")
-    assert here.run("init", "amino", ROTATOR_JOBS_DIR=str(here.home / "file/x")).code == 1
+    said = here.run("init", "amino", ROTATOR_JOBS_DIR=str(here.home / "file/x"))
+    assert said.code == 1
+    assert "set ROTATOR_JOBS_DIR" in said.err
 
 
 def test_migrate_brings_an_older_ledger_up_and_keeps_a_copy(here: Town) -> None:
