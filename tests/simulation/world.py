@@ -34,7 +34,7 @@ from tests.crash.doors import Killed
 from tests.crash.world import START, counted, environ, tools_of
 from tests.simulation import people
 from tests.simulation.cast import Make
-from tests.simulation.citizen import Citizen
+from tests.simulation.citizen import Citizen, lives
 from tests.simulation.clocks import SimulatedClock, Time
 from tests.simulation.faults import DAY, HOUR, KINDS, MINUTE, SECOND, Scope, Trouble, troubles
 from tests.simulation.struck import Baton, Struck
@@ -432,7 +432,11 @@ class World:
         self._trouble("", began, self.time.at)
 
     def _adopt(self, citizen: Citizen) -> None:
-        """Follow the remedies until it is done."""
+        """Follow the remedies until it is done.
+
+        What the lost ledger knew to be spent, the copy may not: then adopting cannot help asking.
+        """
+        citizen.spent_by_others |= not lives(citizen.fake, self.watch.kept(citizen))
         for _ in range(200):
             try:
                 keyring.adopt(self.worker.tools(citizen), citizen.credential)
