@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from tests.crash.doors import Effects, Killed
 
@@ -49,6 +50,7 @@ class Baton:
         self._ours, self._its = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="frozen walk")
         self._failure: BaseException | None = None
+        self._ended = False
         self.over = False
 
     def start(self) -> None:
@@ -57,14 +59,22 @@ class Baton:
         self._wait()
 
     def freeze(self) -> None:
-        """Called within the walk."""
+        """Called within the walk. Raises Killed where it is never woken."""
         self._ours.set()
         self._its.wait()
+        if self._ended:
+            raise Killed("the simulation is over")
 
     def wake(self) -> None:
         """Go on, to its end. Raises what the walk raises."""
         self._its.set()
         self._wait()
+
+    def end(self) -> None:
+        """It never wakes: leave no thread behind."""
+        self._ended = True
+        with suppress(Killed):
+            self.wake()
 
     def _wait(self) -> None:
         self._ours.wait()

@@ -1,5 +1,6 @@
 """A small simulation in the suite; the year of thousands is `make simulate`'s."""
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -45,6 +46,13 @@ def test_a_week_of_a_world_ten_times_as_hostile_breaks_nothing() -> None:
     assert tally.broken == []
     assert len(tally.met) > len(KINDS) * 2 / 3
     assert tally.counts["walks"] > 400
+
+
+def test_a_walk_that_is_frozen_when_the_year_ends_leaves_no_thread_behind() -> None:
+    for days in range(1, 5):
+        play(replace(_one(CHAIN, "frozen=3000"), days=days / 2))
+
+    assert "frozen walk" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_calm_world_makes_no_request_too_many() -> None:

@@ -114,6 +114,7 @@ class World:
         self.beside: dict[str, Worker] = {}
         """Credential -> a second worker on a ledger of its own."""
         self._snapshot = b""
+        self._asleep: list[Baton] = []
         self._edits = count(2)
         self._order = count()
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -193,6 +194,8 @@ class World:
                 heapq.heappop(self._events)[2]()
             for worker in (self.worker, *self.beside.values()):
                 self._sweep(worker)
+        for baton in self._asleep:
+            baton.end()
         for worker in (self.worker, *self.beside.values()):
             worker.ledger.close()
         return self.watch.end()
@@ -286,11 +289,13 @@ class World:
             citizen.causes.add("frozen while a request that spends was under way")
             citizen.woken_to_send += effects.struck.startswith("before provider.send")
         citizen.frozen = True
+        self._asleep.append(baton)
         self.at(self.time.at + lasting, lambda: self._wake(citizen, baton))
         baton.freeze()
 
     def _wake(self, citizen: Citizen, baton: Baton) -> None:
         citizen.frozen = False
+        self._asleep.remove(baton)
         try:
             baton.wake()
         except Exception as error:  # noqa: BLE001 - as in `walk`
