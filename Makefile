@@ -80,6 +80,10 @@ readers: $(STAMP)-test ## run every recipe for reading a token, with the readers
 	.ci/tools readers
 	$(PY) -m pytest -n $(WORKERS) tests/readers $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(STAMP)-fuzz ## search every place where bytes come in, guided by coverage; SECONDS=20 for each
+	$(PY) -m tests.fuzz --seconds $(if $(filter file,$(origin SECONDS)),20,$(SECONDS)) $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP)-test ## measure
 	$(PY) -m tests.bench $(ARGS)
@@ -105,6 +109,10 @@ clean: ## remove all that make made
 # One environment, filled as far as the target asked for needs it: run < test < lint, each file
 # holding the one before it. A stamp is newer than its requirements and its Python, or is made anew.
 $(STAMP)-lint: requirements/lint.txt $(STAMP)-test
+	$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(STAMP)-fuzz: requirements/fuzz.txt $(STAMP)-test
 	$(PIP) install --require-hashes -r $<
 	@touch $@
 

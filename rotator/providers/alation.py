@@ -189,7 +189,7 @@ def _expiry(found: Mapping[str, Any], answer: Answer, sent_at: datetime) -> date
     """The earlier of Alation's word and our own clock plus the lifespan: clocks may differ."""
     expires_at = _date(found, "token_expires_at")
     created_at = _date(found, "created_at") or answer.date
-    counted = sent_at + (expires_at - created_at) if expires_at and created_at else None
+    counted = shapes.counted(sent_at, created_at, expires_at)
     return shapes.soonest(sent_at, expires_at, counted)
 
 

@@ -50,7 +50,7 @@ class Answer:
         try:
             at = parsedate_to_datetime(self.headers.get("date", ""))
             return at if at.tzinfo else at.replace(tzinfo=UTC)  # -0000 is parsed as naive
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
 
     def json(self) -> Any:

@@ -159,6 +159,16 @@ def soonest(sent_at: datetime, *instants: datetime | None) -> datetime | None:
     return min(believable or said, default=None)
 
 
+def counted(
+    sent_at: datetime, created_at: datetime | None, expires_at: datetime | None
+) -> datetime | None:
+    """The provider's own lifespan from our request on; None where its dates make none."""
+    if created_at is None or expires_at is None:
+        return None
+    lifespan = expires_at - created_at
+    return sent_at + lifespan if abs(lifespan) <= _LONGEST_LIFE else None
+
+
 def instant_if_sane(value: object) -> datetime | None:
     """`unix_instant`, but None for nonsense: a bad date never costs the token beside it."""
     try:

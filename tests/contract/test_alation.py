@@ -509,6 +509,17 @@ def test_a_date_of_an_unknown_zone_is_read_as_utc() -> None:
     assert outcome(grant("refresh_token"), odd) == TOKENS
 
 
+@pytest.mark.parametrize(
+    "date",
+    ["Sun, 01 Mar 4052 12:00:00 GMT", "Sun, 01 Mar 2026 12:00:17953128000 GMT", "9" * 5000],
+    ids=["millennia off", "a second too large", "a number"],
+)
+def test_a_date_beyond_reason_costs_no_token(date: str) -> None:
+    given = answer(201, {"created_at": None}, GOOD_MINT)
+    odd = Answer(status=201, headers={"date": date}, body=given.body, received_at=NOW)
+    assert outcome(grant("refresh_token"), odd) == TOKENS
+
+
 def test_nobody_there_is_unreachable(clock: TurnedClock) -> None:
     world = World(clock, AlationFake(now=clock.now), InProcessDoor({}, clock), "https://a.example")
     with pytest.raises(Unreachable):
