@@ -1138,7 +1138,7 @@ def test_what_is_foreseen_of_changes_is_what_a_look_then_shows(
 
 def test_what_depends_on_rows_that_no_record_shows_is_not_foreseen(busy: SqlLedger) -> None:
     blind = {type(change) for change in every_change() if foreseen(look(busy), [change]) is None}
-    assert blind == {Intend, AddMark, LiftMark, Mended, Reported, Stepped, Rest}
+    assert blind == {Intend, AddMark, LiftMark, Mended, Reported, Revoked, Stepped, Rest}
 
 
 # Restarts.

@@ -83,12 +83,12 @@ def test_aws_is_down_for_ten_minutes_from_any_effect_on(name: str) -> None:
 @pytest.mark.parametrize(
     ("operation", "code", "reason"),
     [
-        ("*", "ThrottlingException", Reason.STORE_UNAVAILABLE),
+        ("*", "ThrottlingException", Reason.STORE_THROTTLED),
         ("*", "InternalServiceError", Reason.STORE_UNAVAILABLE),
         ("PutSecretValue", "AccessDeniedException", Reason.STORE_DENIED),
         ("GetSecretValue", "AccessDeniedException", Reason.STORE_DENIED),
-        ("PutSecretValue", "EncryptionFailure", Reason.STORE_DENIED),
-        ("GetSecretValue", "DecryptionFailure", Reason.STORE_DENIED),
+        ("PutSecretValue", "EncryptionFailure", Reason.KEY_DENIED),
+        ("GetSecretValue", "DecryptionFailure", Reason.KEY_DENIED),
         ("PutSecretValue", "LimitExceededException", Reason.STORE_DENIED),
     ],
 )
