@@ -142,16 +142,21 @@ def _marks(answered: Answered, arrived: Keyring) -> list[Change]:
 
 
 def _killed(answered: Answered) -> list[Change]:
-    """Earlier access tokens may be dead; a published one too, if this answer came after it."""
-    intent = answered.seal.intent
-    if ACCESS_TOKEN not in intent.kills:
-        return []
+    """Earlier access tokens may be dead; a published one too, if this answer came after it.
+
+    A pair's request kills nothing of what was published when it was made. What another worker has
+    published since may hang on the same chain.
+    """
+    intent, grant = answered.seal.intent, answered.grant
     published = answered.sight.record.row.records.get(Shelf.TOKEN)
     late = (
         published is not None
         and published.generation > intent.generation
         and (published.issued_at is None or published.issued_at < answered.seal.answered_at)
     )
+    kills = grant.kills if late and grant else intent.kills
+    if ACCESS_TOKEN not in kills:
+        return []
     return [Killed(through=published.generation if late and published else intent.generation - 1)]
 
 

@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 from rotator.model import Reason, State
+from rotator.providers.base import Request
 from rotator.rotation import keyring
 from rotator.rotation.walk import Outcome, rotate
 from rotator.sandbox.fakes import LOST_ANSWER
@@ -12,6 +13,7 @@ from tests.rotation.stage import (
     BOTH,
     DAY,
     HOUR,
+    MINT,
     MINUTE,
     OAUTH,
     REGENERATE,
@@ -225,3 +227,32 @@ def test_a_walk_that_takes_long_holds_its_lease_on() -> None:
     played.tools.store._inner.put = put  # type: ignore[attr-defined]  # noqa: SLF001
     assert played.rotate().state is State.FRESH
     assert "ledger.extend" in played.effects.names[-8:]
+
+
+def test_a_mint_that_is_sent_too_late_ends_what_its_chain_gave_meanwhile_and_that_is_seen() -> None:
+    played = world("alation, SSO, two chains")
+    played.clock.at = played.row.due_at or played.clock.at
+    inner = played.tools.door.send
+
+    class Frozen:
+        """Between reading the lease again and the first byte, for longer than the lease."""
+
+        woken = False
+
+        def send(self, request: Request, *, spending: bool = False) -> object:
+            if request.url.endswith(MINT) and not self.woken:
+                self.woken = True
+                played.clock.at += played.tools.lease_time + MINUTE
+                rotate(played.worker("other", Effects()), played.credential, played.events.append)
+                assert works(played)
+                played.clock.at += MINUTE
+            return inner(request, spending=spending)
+
+    frozen = replace(played.tools, door=Frozen())  # type: ignore[arg-type]
+    outcome = rotate(frozen, played.credential, played.events.append)
+    assert outcome.reason is Reason.LEASE_GONE
+    assert not works(played)
+
+    played.rotate()
+    assert works(played)
+    assert state(played) is State.FRESH
