@@ -27,7 +27,8 @@ from rotator.errors import (
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Secret, Token
 from rotator.providers.base import Alive, Answer, Dead, Grant, Provider, Request, Unknown
 from rotator.providers.http import Door
-from rotator.providers.oauth2 import Credential, Job, build, plugin
+from rotator.providers.oauth2 import build, plugin
+from rotator.providers.oauth2.settings import Credential, Job
 from rotator.sandbox.fakes import html, json_reply
 from rotator.sandbox.oauth2 import INTROSPECT, ME, REVOKE, TOKEN, OAuthFake
 from rotator.sandbox.server import InProcessDoor, served
