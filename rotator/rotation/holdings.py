@@ -17,7 +17,14 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose
 from rotator.providers.base import Grant
 from rotator.rotation.jumps import asked_at
-from rotator.rotation.sealed import kept_token, parsed, seed_mark, spare_token, unpack_tokens
+from rotator.rotation.sealed import (
+    SEED_HOST,
+    kept_token,
+    parsed,
+    seed_mark,
+    spare_token,
+    unpack_tokens,
+)
 from rotator.rotation.tools import Tools
 
 
@@ -139,7 +146,7 @@ class Holdings:
     def spare(self) -> Held | None:
         """The pair's other refresh token, None where there is none that may be presented."""
         token = spare_token(self.keyring)
-        if token is None or self.elsewhere:
+        if token is None or self.keyring.get("host") != self._provider.host:
             return None
         held = self._hold(REFRESH_TOKEN, token, Source.KEYRING)
         return held if self._mints(held) else None
@@ -244,7 +251,8 @@ class Holdings:
 
     def _grew_from(self, seed: Token) -> bool:
         """Also where the job has moved: an old host's seed is never sent to a new one."""
-        kept_for = replace(self._provider, host=self.keyring.get("host", ""))
+        host = self.keyring.get(SEED_HOST) or self.keyring.get("host", "")
+        kept_for = replace(self._provider, host=host)
         mark = seed_mark(kept_for, self._credential.qualified, seed.value)
         return self.keyring.get("seed") == mark
 

@@ -12,10 +12,10 @@ from rotator.providers.base import Alive, Dead, Verdict
 from rotator.rotation.look import Sight
 from rotator.rotation.pairs import stands_apart
 from rotator.rotation.sealed import (
-    CARRIED,
     NO_PAIR,
-    PAIR,
+    SEED_HOST,
     TURNED,
+    handed_down,
     instant,
     seed_mark,
     spare_fields,
@@ -34,7 +34,8 @@ def keep(hands: Hands, sight: Sight, step: Step) -> Done:
     seal = sight.seal(step.subject)
     tokens, carried = unsealed(hands, seal)
     generation = seal.intent.generation
-    changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried)
+    host = seal.intent.host  # the job may have moved since
+    changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried, host)
     over = [*lifted(sight, "keep"), *dropped(hands, seal)]
     return Done([*changes, *over], text=f"generation {generation}")
 
@@ -44,7 +45,7 @@ def _turn(hands: Hands, sight: Sight) -> Done:
     spare, at_hand = sight.holdings.spare, sight.holdings.kept
     assert spare is not None  # noqa: S101 - they are what made this the next step
     assert at_hand is not None  # noqa: S101
-    carried = {name: sight.keyring.get(name, "") for name in CARRIED}
+    carried = handed_down(hands.credential.provider, sight.keyring)
     generation, now = hands.next_generation(sight), hands.tools.clock.now()
     verdict = hands.inspect(REFRESH_TOKEN, spare.token)
     if isinstance(verdict, Dead):
@@ -71,8 +72,8 @@ def _keep_seed(hands: Hands, sight: Sight) -> Done:
     mark = seed_mark(hands.credential.provider, hands.credential.qualified, token.value)
     dated = _dated(hands, token, verdict)
     generation = hands.next_generation(sight)
-    pair = {name: sight.keyring.get(name, "") for name in PAIR}
-    carried = pair | {"seed": mark, TURNED: str(generation)}
+    carried = handed_down(hands.credential.provider, sight.keyring)
+    carried |= {"seed": mark, SEED_HOST: "", "adopted_at": "", TURNED: str(generation)}
     changes = hands.put_keyring(new_id(), dated, generation, carried)
     return Done([*changes, Lift(what="keep:seed")], text=f"generation {generation}")
 
@@ -116,7 +117,7 @@ def _adopt(hands: Hands, sight: Sight) -> Done:
             "the keyring belongs to another ledger and its token is not known to be alive",
             remedy=f"stop the other worker, then: rotator adopt {hands.credential.qualified}",
         )
-    carried = {name: sight.keyring.get(name, "") for name in CARRIED}
+    carried = handed_down(hands.credential.provider, sight.keyring)
     carried["adopted_at"] = instant(hands.tools.clock.now())
     generation = hands.next_generation(sight)
     changes = hands.put_keyring(new_id(), token, generation, carried)

@@ -18,7 +18,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Because, Change, Lease, LiftMark, Manual, MarkKind, Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.providers.base import Alive, Dead, Verdict
-from rotator.rotation.sealed import CARRIED, NO_PAIR, TURNED, kept_token, spare_fields
+from rotator.rotation.sealed import NO_PAIR, TURNED, handed_down, kept_token, spare_fields
 from rotator.rotation.steps import Hands
 from rotator.rotation.tools import Tools
 from rotator.store.base import Version
@@ -72,9 +72,10 @@ def second(tools: Tools, credential: Credential, token: Token, verdict: Verdict)
                 f"{credential.qualified} has no other refresh token to put this one beside",
                 remedy=f"first `rotator seed {credential.qualified}`, without --spare",
             )
+        _refuse_elsewhere(credential, current)
         _refuse_unsettled(hands, record, current)
         dated = _dated(token, verdict, tools.clock.now())
-        kept = {name: current.fields.get(name, "") for name in CARRIED}
+        kept = handed_down(credential.provider, current.fields)
         kept |= spare_fields(dated) | {NO_PAIR: ""}
         generation = _next_generation(hands, record)
         hands.extend()
@@ -95,6 +96,7 @@ def adopt(tools: Tools, credential: Credential) -> Taken | None:
         token = kept_token(current.fields) if current else None
         if current is None or token is None:
             return None
+        _refuse_elsewhere(credential, current)
         _refuse_unsettled(hands, record, current)
         verdict = hands.inspect(REFRESH_TOKEN, token)
         return _put(hands, record, token, verdict, "adopted")
@@ -152,7 +154,7 @@ def _put(hands: Hands, record: Record, token: Token, verdict: Verdict, why: str)
     dated = _dated(token, verdict, now)
     generation = _next_generation(hands, record)
     hands.extend()
-    carried = {field: fields.get(field, "") for field in CARRIED}
+    carried = handed_down(hands.credential.provider, fields)
     if (first := kept_token(fields)) is None or first.value != token.value:
         carried[TURNED] = str(generation)  # it has minted nothing yet
     changes = hands.put_keyring(new_id(), dated, generation, carried)
@@ -170,6 +172,17 @@ def _put(hands: Hands, record: Record, token: Token, verdict: Verdict, why: str)
         was_foreign=bool(owner) and owner != hands.tools.ledger.ledger_id,
         lifted=len(lifted),
     )
+
+
+def _refuse_elsewhere(credential: Credential, current: Version) -> None:
+    """No token goes where it did not come from."""
+    host = current.fields.get("host", "")
+    if host and host != credential.provider.host:
+        raise RotatorError(
+            f"the kept token of {credential.qualified} is for {host}",
+            remedy="correct the address in the job file, or get a new refresh token, "
+            f"then `rotator seed {credential.qualified}`",
+        )
 
 
 def _refuse_unsettled(hands: Hands, record: Record, current: Version) -> None:

@@ -231,6 +231,8 @@ def _adopts_at(
     can_tell = REFRESH_TOKEN in credential.provider.inspections
     if not holdings.foreign or holdings.was_adopted or on_record is None or not can_tell:
         return None
+    if holdings.elsewhere:
+        return None  # it would be asked about at a host that it is not for
     return on_record.put_at + tools.settle_time
 
 

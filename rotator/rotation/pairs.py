@@ -16,7 +16,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
 from rotator.policy import SKEW, Choice, Source, join
 from rotator.providers.base import Grant, Provider
 from rotator.rotation.holdings import Holdings
-from rotator.rotation.sealed import CARRIED, NO_PAIR, TURNED, parsed, spare_fields
+from rotator.rotation.sealed import NO_PAIR, TURNED, handed_down, parsed, spare_fields
 from rotator.rotation.wants import Newest, due
 
 TRY_AGAIN = timedelta(days=30)
@@ -100,7 +100,7 @@ def handed_on(
     Beside a chain that begins anew, the one that was at hand becomes the spare, if it works and
     there is none.
     """
-    carried = {name: holdings.keyring.get(name, "") for name in CARRIED}
+    carried = handed_down(provider, holdings.keyring)
     begins = REFRESH_TOKEN in grant.yields and REFRESH_TOKEN not in grant.needs
     if not provider.isolated or not begins:
         return carried

@@ -20,11 +20,11 @@ TURNED = "turned"
 they came of the chain at hand."""
 NO_PAIR = "no_pair_since"
 """The keyring field that says when a pair was given up, as its other chain had died."""
+SEED_HOST = "seed_host"
+"""The keyring field that says where the seed was for, if the job has moved since."""
 CHAIN = ("seed", "adopted_at")
 PAIR = (TURNED, SPARE, "spare_issued_at", "spare_expires_at", NO_PAIR)
-CARRIED = (*CHAIN, *PAIR)
-"""Keyring fields that outlive a rotation: the mark of the seed that the chain grew from, when
-another ledger took it over by itself, which happens once, and a pair's other chain."""
+_IF_ANY = (SEED_HOST, *PAIR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Sealed:
     held: Secret | None
     """The refresh token of that moment: should the answer be unreadable, it is still here."""
     carried: Mapping[str, str]
-    """What a keyring hands on to the next: CARRIED."""
+    """What a keyring hands on to the next: see `handed_down`."""
 
 
 def pack_answer(sealed: Sealed) -> bytes:
@@ -152,11 +152,25 @@ def keyring_fields(
             "provider": provider.name,
             "host": provider.host,
             **{name: carried.get(name, "") for name in CHAIN},
-            **{name: value for name in PAIR if (value := carried.get(name))},
+            **{name: value for name in _IF_ANY if (value := carried.get(name))},
             "credential": owner,
             "schema": SCHEMA,
         }
     )
+
+
+def handed_down(provider: Provider, fields: Mapping[str, str]) -> dict[str, str]:
+    """What outlives a rotation, out of the keyring that is there.
+
+    The mark of the seed that the chain grew from, when another ledger took it over by itself, which
+    happens once, and a pair's other chain. Where the job has moved, that chain stays behind: no
+    token goes where it did not come from.
+    """
+    host = fields.get("host", "")
+    if host == provider.host:
+        return {name: fields.get(name, "") for name in (*CHAIN, *_IF_ANY)}
+    chain = {name: fields.get(name, "") for name in CHAIN}
+    return chain | {SEED_HOST: fields.get(SEED_HOST) or host}
 
 
 def kept_token(fields: Mapping[str, str]) -> Token | None:

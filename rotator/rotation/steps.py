@@ -73,10 +73,17 @@ class Hands:
         return [self.on_record(shelf, version)]
 
     def put_keyring(
-        self, version_id: str, token: Token, generation: int, carried: Mapping[str, str]
+        self,
+        version_id: str,
+        token: Token,
+        generation: int,
+        carried: Mapping[str, str],
+        host: str = "",
     ) -> list[Change]:
+        """`host`: what the token is for, where that is not the job's."""
+        provider = self.credential.provider
         fields = keyring_fields(
-            self.credential.provider,
+            replace(provider, host=host or provider.host),
             self.credential.qualified,
             token,
             generation,
@@ -220,7 +227,7 @@ def publish(hands: Hands, sight: Sight, step: Step) -> Done:
     """Put the new access token where consumers read it, verified while the old one may live."""
     seal = sight.seal(step.subject)
     token = unsealed(hands, seal)[0][ACCESS_TOKEN]
-    text = _verify(hands, sight, token)
+    text = _verify(hands, sight, seal, token)
     generation, owner = seal.intent.generation, hands.credential.qualified
     fields = token_fields(hands.credential.provider, owner, token, generation)
     changes = hands.put(Shelf.TOKEN, step.subject, fields)
@@ -244,8 +251,10 @@ def dropped(hands: Hands, seal: Seal) -> list[Change]:
     return [] if waiting else [Drop(intent_id=seal.intent.id)]
 
 
-def _verify(hands: Hands, sight: Sight, token: Token) -> str:
+def _verify(hands: Hands, sight: Sight, seal: Seal, token: Token) -> str:
     """Empty, or why it is published unverified. Raises VerifyFailed where it can still wait."""
+    if seal.intent.host != hands.credential.provider.host:
+        return ", unverified: it is another host's"
     if not sight.published_lives or ACCESS_TOKEN not in hands.credential.provider.inspections:
         return ""
     try:

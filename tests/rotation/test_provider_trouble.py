@@ -587,6 +587,24 @@ def test_a_sealed_token_of_another_host_is_not_presented() -> None:
     assert is_home(played)
 
 
+def test_a_sealed_token_is_kept_as_its_own_host_s_where_the_job_has_moved() -> None:
+    played = world("amino, password")
+    played.aws.faults.fail("CreateSecret", "AccessDeniedException", times=1000)
+    played.rotate()
+    assert record(played).seals
+    home = played.scenario.job["base_url"]
+    reworked(played, base_url="https://other.test")
+    played.aws.faults.clear()
+    run(played, 2 * HOUR)
+    assert record(played).seals == ()
+    assert played.kept()["host"] == home
+    told = [event.stepped.text for event in played.events if event.stepped]
+    assert "generation 1, unverified: it is another host's" in told
+    reworked(played, base_url=home)
+    run(played, 2 * DAY)
+    assert is_home(played)
+
+
 def test_a_proxy_s_page_leaves_nothing_open_where_nothing_was_spent() -> None:
     played = world(CLIENT)
     played.fake.fail_next(TOKEN_PATH, html(502))

@@ -12,7 +12,9 @@ from rotator.errors import SealError
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Secret, Token
 from rotator.providers.base import Answer, Provider
 from rotator.rotation.sealed import (
-    CARRIED,
+    CHAIN,
+    PAIR,
+    SEED_HOST,
     Sealed,
     instant,
     kept_token,
@@ -49,7 +51,7 @@ INSTANTS = st.datetimes(
 )  # fmt: skip
 SECRETS = TEXT.filter(bool).map(Secret)
 HEADERS = st.dictionaries(TEXT, TEXT, max_size=3)
-CARRIES = st.dictionaries(st.sampled_from(CARRIED), TEXT)
+CARRIES = st.dictionaries(st.sampled_from([*CHAIN, *PAIR, SEED_HOST]), TEXT)
 ANSWERS = st.builds(
     Answer,
     status=st.integers(100, 599),
