@@ -111,6 +111,7 @@ class Worker:
                 return 0
             if order is Order.RELOAD or self._stale:
                 self._reload()
+            self._take_back()
             self._timetable.revive()
             if self._timetable.silence > _GIVE_UP:
                 self._log.critical("the scheduler has stopped", seconds=_GIVE_UP)
@@ -143,6 +144,13 @@ class Worker:
             self._broke("", error)
         self._ready()
 
+    def _take_back(self) -> None:
+        """What `rotator forget` deleted while its job file still gives it begins anew."""
+        try:
+            self._enrol()
+        except LedgerError as error:
+            self._broke("", error)
+
     def _follow(self, book: JobBook) -> None:
         for mistake in book.mistakes:
             self._log.error(
@@ -156,9 +164,12 @@ class Worker:
         for job in book.jobs:
             if job.off:
                 self._log.info("a job is off", job=job.name, unset=job.off)
-        named = {job.name: [each.qualified for each in job.credentials] for job in book.jobs}
         self._book = book  # first, for a new row is due at once
         self._feeder.pool.shares = Shares.of(book.jobs, self._slots)
+        self._enrol()
+
+    def _enrol(self) -> None:
+        named = {job.name: [each.qualified for each in job.credentials] for job in self._book.jobs}
         self._ledger.enrol(named, self._tools.clock.now())
 
     def _ready(self) -> None:

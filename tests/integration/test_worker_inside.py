@@ -135,6 +135,30 @@ def test_a_job_that_was_edited_is_looked_at_at_once(house: House) -> None:
     house.until(lambda: "oauth/reports another" in house.walked)
 
 
+def test_what_was_forgotten_begins_anew_while_its_job_file_gives_it(house: House) -> None:
+    house.start()
+    house.until(lambda: len(house.walked) == 1)
+    house.ledger.forget("oauth/reports")
+    house.until(lambda: len(house.walked) == 2)
+    assert [row.credential for row in house.ledger.rows()] == ["oauth/reports"]
+
+
+def test_a_ledger_that_cannot_take_the_forgotten_back_ends_no_worker(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.start()
+    house.until(lambda: len(house.walked) == 1)
+
+    def fail(*_: object) -> None:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(house.ledger, "enrol", fail)
+        house.until(lambda: "the disk is full" in house.said.getvalue())
+        house.ledger.forget("oauth/reports")
+    house.until(lambda: len(house.walked) == 2)
+
+
 def test_a_job_that_waits_for_its_environment_is_named(house: House) -> None:
     text = JOB.format(client_id="me").replace('"https://auth.example.com/token"', '{ env = "URL" }')
     (house.settings.jobs_dir / "later.toml").write_text(text)
