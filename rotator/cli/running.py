@@ -14,7 +14,7 @@ from rotator.cli.exits import BadUsage
 from rotator.durations import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rotator.client import Reading
 
@@ -61,15 +61,12 @@ def exec_(
     exit code is ours: 125 if there is no living token, 126 or 127 if the command cannot be started.
     While AWS is down the command runs on.
     """
-    from rotator.cli import out
     from rotator.cli.supervisor import Supervisor
     from rotator.client import Token, TokenError
 
     wanted = _mapping(env)
-
-    def say(text: str) -> None:
-        out.warn(f"rotator exec: {text}")
-
+    say = _Voice()
+    _let_speak("rotator.client", say)
     supervisor = Supervisor(
         command,
         Token(secret, staleness=_duration("--staleness", staleness)),
@@ -86,6 +83,34 @@ def exec_(
     except OSError as error:
         say(f"{command[0]}: {error.strerror}")
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
+
+
+class _Voice:
+    """Says a line on stderr, and no line twice in a row: of one failure two may tell."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, text: str) -> None:
+        from rotator.cli import out
+
+        if text != self._last:
+            out.warn(f"rotator exec: {text}")
+        self._last = text
+
+
+def _let_speak(logger: str, say: "Callable[[str], None]") -> None:
+    """What it logs is said like all else, not printed by Python's own last resort."""
+    import logging
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
+
+    speaking = logging.getLogger(logger)
+    speaking.handlers = [Said(logging.INFO)]
+    speaking.setLevel(logging.INFO)
+    speaking.propagate = False
 
 
 def _duration(option: str, text: str) -> timedelta:

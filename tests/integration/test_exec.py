@@ -189,6 +189,7 @@ def test_without_a_token_nothing_is_run(here: Town) -> None:
     code, said = spawn(here, "--secret", "rotator/token/no/body", "--env", "T", "--", "touch", "x")
     assert code == 125
     assert "no such secret" in said
+    assert said.count("\n") == said.count("rotator exec: ") == 1, "it is said once"
     code, said = spawn(here, "--secret", SECRET, "--env", "T=client_secret", "--", "touch", "x")
     assert code == 125
     assert "the secret has no client_secret; it has access_token" in said
