@@ -5,6 +5,7 @@ from typing import Any
 
 from rotator.errors import LedgerError
 from rotator.jobs.job import Credential
+from rotator.ledger.base import Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf
 from rotator.plan import next_step
 from rotator.rotation.look import Sight, look
@@ -30,7 +31,7 @@ def explained(tools: Tools, credential: Credential) -> dict[str, Any]:
         "provider": credential.provider.name,
         "host": credential.provider.host,
         "state": record.row.state,
-        "text": ended.text,
+        "text": _paused(record.row) or ended.text,
         "class": trouble.name if trouble else None,
         "action": trouble.action if trouble else None,
         "secrets": list(_secrets(tools, credential, sight)),
@@ -51,6 +52,14 @@ def explained(tools: Tools, credential: Credential) -> dict[str, Any]:
             "due_at": record.row.due_at,
         },
     }
+
+
+def _paused(row: Row) -> str:
+    """By whom, since when, why, and the way out; empty where it is not."""
+    if row.paused_at is None:
+        return ""
+    whose = f"paused by {row.paused_by} since {row.paused_at:%F %TZ}: {row.paused_why}"
+    return f"{whose}; `rotator resume {row.credential}`"
 
 
 LINES: Mapping[str, str] = {

@@ -99,13 +99,16 @@ def _show_next(found: Mapping[str, Any]) -> None:
 
     following = found["next"]
     on = f" {following['subject']}" if following["subject"] else ""
-    out.say("", f"The line that fits: {following['line']}")
+    fits = following["step"] != "wait"
+    out.say("", f"The line that fits: {following['line']}" if fits else "No line of the plan fits.")
     out.say(f"Next step: {following['step'].upper()}{on}, because {following['reason']}")
     if not found["met"]:
         name = found["credential"]
         out.say(
             f"It is due as soon as a worker starts: `rotator worker`, or `rotator rotate {name}`"
         )
+    elif found["state"] == "paused":
+        out.say("Next look: none while it is paused")
     elif following["until"]:
         out.say(f"Next look: {out.both(following['until'], found['at'])}, or when asked")
     else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rotator.cli.opening import House
-    from rotator.ledger.base import Line
+    from rotator.ledger.base import Line, Row
     from rotator.rotation.standing import Standing
     from rotator.triage import Trouble
 
@@ -39,16 +39,21 @@ def status(
 
     house = House.open()
     now = house.clock.now()
-    found = _standings(house, names, now)
+    alive = house.worker_is_alive()
+    found = _standings(house, names, now, alive=alive)
     if as_json:
-        out.say_json(_whole(house, found))
+        out.say_json(_whole(house, found, alive=alive))
     else:
         _table(found, now)
+        if any(each.row for each in found) and not alive:
+            out.say("no worker is alive, so nothing is renewed: `rotator worker`")
         _others(house)
     return _code(gravest(each.at_rest for each in found)) if exit_code else Exit.DONE
 
 
-def _standings(house: "House", names: "Sequence[str] | None", now: "datetime") -> "list[Standing]":
+def _standings(
+    house: "House", names: "Sequence[str] | None", now: "datetime", *, alive: bool
+) -> "list[Standing]":
     from rotator.cli.names import matching
     from rotator.rotation.standing import standing
 
@@ -56,7 +61,6 @@ def _standings(house: "House", names: "Sequence[str] | None", now: "datetime") -
     credentials = house.book.credentials
     known = rows.keys() | credentials.keys()
     chosen = matching(names, known, house.book) if names else sorted(known)
-    alive = house.worker_is_alive()
     return [
         standing(name, rows.get(name), credentials.get(name), now, at_work=alive) for name in chosen
     ]
@@ -84,9 +88,14 @@ def _line(each: "Standing", now: "datetime") -> tuple[str, ...]:
         out.both(row.access_expires_at, now),
         out.both(row.refresh_expires_at, now),
         margin,
-        out.relative(row.due_at, now) if row.due_at else "-",
+        out.relative(due_at, now) if (due_at := _next_look(row)) else "-",
         _what(each),
     )
+
+
+def _next_look(row: "Row") -> "datetime | None":
+    """None where nobody will look: it is paused, or no job file gives it."""
+    return None if row.paused_at else row.due_at
 
 
 def _what(each: "Standing") -> str:
@@ -106,7 +115,7 @@ def _said(each: "Standing") -> str:
     if not each.has_job:
         return "no job file gives it any more"
     if row.paused_at is not None:
-        return f"by {row.paused_by}: {row.paused_why}"
+        return f"by {row.paused_by} since {row.paused_at:%F %TZ}: {row.paused_why}"
     return row.text or ("" if each.state is not row.state else row.reason)
 
 
@@ -130,12 +139,12 @@ def _others(house: "House") -> None:
         out.say(f"no job files in {house.settings.jobs_dir}: `rotator init` writes one")
 
 
-def _whole(house: "House", found: "Sequence[Standing]") -> dict[str, Any]:
+def _whole(house: "House", found: "Sequence[Standing]", *, alive: bool) -> dict[str, Any]:
     return {
         "credentials": [_plain(each) for each in found],
         "off": {job.name: job.off for job in house.book.jobs if job.off},
         "mistakes": len(house.book.mistakes),
-        "worker": house.worker_is_alive(),
+        "worker": alive,
     }
 
 
@@ -156,7 +165,7 @@ def _plain(each: "Standing") -> dict[str, Any]:
         "refresh_expires_at": row.refresh_expires_at if row else None,
         "refresh_renew_at": row.refresh_renew_at if row else None,
         "margin_seconds": out.seconds(each.margin),
-        "due_at": row.due_at if row else None,
+        "due_at": _next_look(row) if row else None,
         "generation": published.generation if published else 0,
         "job_file": each.has_job,
     }

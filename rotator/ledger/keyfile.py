@@ -100,9 +100,9 @@ def read_key(path: Path) -> bytes:
             content = file.read(1024)
     except OSError as error:
         said = error.strerror
-        raise SealError(f"the key file cannot be read: {said}", remedy=_RESTORE) from error
+        raise SealError(f"the key file {path} cannot be read: {said}", remedy=_RESTORE) from error
     if _open_to_others(status):
-        raise SealError("the key file is open to others", remedy="chmod 600 it")
+        raise SealError(f"the key file {path} is open to others", remedy="chmod 600 it")
     return _parsed(content)
 
 

@@ -54,7 +54,7 @@ class WorkerLock:
         if not self.attempt():
             raise LedgerBusy(
                 f"a worker holds this ledger, pid {self.holder() or 'unknown'}",
-                remedy="stop it first, or start this one with --standby",
+                remedy="stop it first, or let a second worker wait: `rotator worker --standby`",
             )
         return self
 

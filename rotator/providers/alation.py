@@ -269,7 +269,7 @@ plugin = Plugin(
     cannot=(
         "Revoke one access token: revokeAPIAccessTokens ends the new one with the old.",
         "Revoke a refresh token: only a person can, in Alation's own pages.",
-        "OAuth 2.0 clients of Alation: use the provider `oauth2` with <base_url>/oauth/v2/token/.",
+        "Serve its OAuth 2.0 clients: use the provider `oauth2` with <base_url>/oauth/v2/token/.",
     ),
     example="""\
 provider = "alation"

@@ -20,6 +20,7 @@ from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.migrations import HEAD
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Shelf
+from rotator.providers.registry import plugins
 from rotator.sandbox.fakes import broken, html
 from rotator.sandbox.iam import Guard
 from tests.integration.town import CANARY, PASSWORD, Said, Town
@@ -230,7 +231,12 @@ def test_a_paused_credential_is_nobodys_alarm(here: Town) -> None:
     assert here.run("pause", "oauth", "--why", "moving").out == "oauth/reports: paused\n"
     said = here.run("status", "oauth", "--exit-code")
     assert said.code == 0
-    assert ": moving" in said.out
+    assert " since 20" in said.out
+    assert "Z: moving" in said.out
+    assert here.run("status", "oauth", "--json").json["credentials"][0]["due_at"] is None
+    explained = here.run("explain", "oauth").out
+    assert "Next look: none while it is paused" in explained
+    assert "Z: moving; `rotator resume oauth/reports`" in explained
     refused = here.run("rotate", "oauth")
     assert refused.code == Exit.FAILED
     assert "first `rotator resume oauth/reports`" in refused.out
@@ -256,7 +262,7 @@ def test_explain_shows_the_look_and_changes_nothing(here: Town) -> None:
         found = here.run("explain", "alation/etl", "--json").json
         assert ledger.look("alation/etl") == before
     assert "Next step: WAIT, because nothing is due" in text
-    assert "none of these" in text
+    assert "No line of the plan fits." in text
     documented("explain", found)
     assert [each["name"] for each in found["secrets"]] == [
         "rotator/token/alation/etl",
@@ -306,6 +312,12 @@ def test_explain_before_any_worker_shows_what_its_first_look_would_find(here: To
     here.aws.faults.go_dark()
     said = here.run("explain", "late")
     assert (said.code, said.out) == (Exit.FAILED, "")
+
+
+def test_what_a_provider_cannot_reads_on_from_those_words() -> None:
+    for name, plugin in plugins().items():
+        for text in plugin.cannot:
+            assert re.match(r"[A-Z][a-z]+[ :]", text), f"{name}: it cannot {text}"
 
 
 def test_what_explain_calls_a_line_stands_in_the_plan() -> None:
@@ -561,7 +573,7 @@ def test_check_looks_at_the_sealing_key(here: Town) -> None:
     here.run("rotate", "oauth")
     key = here.home / "keys" / "seal.key"
     key.chmod(0o644)
-    assert "the key file is open to others" in here.run("check", "--offline").out
+    assert f"the key file {key} is open to others" in here.run("check", "--offline").out
     key.unlink()
     said = here.run("check", "--offline")
     assert said.code == Exit.WRONG
