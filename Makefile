@@ -93,7 +93,7 @@ soak: $(STAMP)-test ## kill workers and look for lost chains; KILLS=1000 SEED=1 
 	$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 .PHONY: simulate
-simulate: $(STAMP)-test ## a year of a hostile world; SEED=7 CREDENTIALS=104 DAYS=30 FAULTS=all
+simulate: $(STAMP)-test ## days or years of a hostile world; SEED=7 CREDENTIALS=104 DAYS=30 FAULTS=all
 	$(PY) -m tests.simulation --seed='$(SEED)' --credentials='$(CREDENTIALS)' --only='$(ONLY)' \
 		--days='$(DAYS)' --faults='$(FAULTS)' --break='$(BREAK)' --processes='$(PROCESSES)'
 
@@ -103,7 +103,7 @@ lock: $(STAMP)-python ## pin requirements/*.txt anew from pyproject.toml; ARGS=-
 
 .PHONY: clean
 clean: ## remove all that make made
-	rm -rf $(VENV) .venv-* .coverage .coverage.* htmlcov dist build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* .coverage .coverage.* htmlcov dist build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .fuzz-*
 	find rotator tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment, filled as far as the target asked for needs it: run < test < lint, each file

@@ -6,15 +6,21 @@ is written to a file, with the command that plays it again.
 """
 
 import argparse
+import io
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import atheris
 
-with atheris.instrument_imports(include=["rotator"], enable_loader_override=False):
+# It tells of every module that it instruments: a hundred lines before the first one that counts.
+with (
+    redirect_stderr(io.StringIO()),
+    atheris.instrument_imports(include=["rotator"], enable_loader_override=False),
+):
     from tests.fuzz.surfaces import SURFACES, Surface
 
 _WORDS = (

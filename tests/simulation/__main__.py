@@ -13,6 +13,8 @@ def main(arguments: list[str]) -> int:
     wanted = _wanted(arguments)
     clock = Clock()
     began = clock.monotonic()
+    told = f"{len(wanted.credentials)} credentials, {wanted.days:g} days, seed {wanted.seed}"
+    print(f"{told}: the next line comes when it is over", file=sys.stderr, flush=True)
     try:
         tally = play(wanted)
     except ValueError as error:
