@@ -97,6 +97,8 @@ class AnswerSeen:
     kept_back: bool = False
     """Not understood: it stays sealed until another rotator, another job file or a person reads it,
     or a later generation has replaced all that it may hold."""
+    overtaken: bool = False
+    """The keyring has a higher generation, but still holds the very token that was spent for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,8 @@ class Seen:
         return self.shelves.get(shelf, ShelfSeen()).generation
 
     def _reached(self, answer: AnswerSeen, token: str) -> bool:
+        if token == REFRESH_TOKEN and token in answer.holds and answer.overtaken:
+            return False
         shelf = Shelf.KEYRING if token == REFRESH_TOKEN else Shelf.TOKEN
         return token not in answer.holds or self._generation(shelf) >= answer.generation
 

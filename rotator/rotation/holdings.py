@@ -149,7 +149,26 @@ class Holdings:
         if token is None or self.keyring.get("host") != self._provider.host:
             return None
         held = self._hold(REFRESH_TOKEN, token, Source.KEYRING)
-        return held if self._mints(held) else None
+        return held if self._mints(held) and not self._succeeded(held.fingerprint) else None
+
+    def _succeeded(self, fingerprint: str) -> bool:
+        """Whether it was spent for an answer that nobody understands yet, but still may."""
+        asked = any(seal.intent.spends == fingerprint for seal in self._record.seals)
+        return asked and any(
+            mark.kind is MarkKind.SPENT and mark.key == fingerprint for mark in self._record.marks
+        )
+
+    def overtaken(self, seal: Seal) -> bool:
+        """Whether what was spent for this answer is still in the keyring.
+
+        A pair that turned, a second chain put beside it and an adoption write the same token again:
+        a higher generation, with nothing newer in it.
+        """
+        if seal.intent.spends is None or self.keyring.get("host") != seal.intent.host:
+            return False
+        found = (kept_token(self.keyring), spare_token(self.keyring))
+        names = (self._tools.fingerprints.fingerprint(each.value) for each in found if each)
+        return seal.intent.spends in names
 
     def choice_of(self, name: str) -> Choice | None:
         """That very grant with what we hold for it, None where it may not be used."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rotator.clock import new_id
 from rotator.errors import AnotherLedger
-from rotator.ledger.base import AddMark, Because, Change, Killed, Lift, Mark, MarkKind
+from rotator.ledger.base import AddMark, Because, Change, Killed, Lift, Mark, MarkKind, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
 from rotator.plan import ADOPT, SEED, TURN, Step
 from rotator.policy import Holding
@@ -33,11 +33,32 @@ def keep(hands: Hands, sight: Sight, step: Step) -> Done:
         return _adopt(hands, sight)
     seal = sight.seal(step.subject)
     tokens, carried = unsealed(hands, seal)
+    if any(answer.overtaken for answer in sight.seen.answers if answer.id == step.subject):
+        return _keep_late(hands, sight, seal, tokens[REFRESH_TOKEN])
     generation = seal.intent.generation
     host = seal.intent.host  # the job may have moved since
     changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried, host)
     over = [*lifted(sight, "keep"), *dropped(hands, seal)]
     return Done([*changes, *over], text=f"generation {generation}")
+
+
+def _keep_late(hands: Hands, sight: Sight, seal: Seal, token: Token) -> Done:
+    """In the place of the token that was spent for it, whichever of the keyring's two that is.
+
+    Once it is there, the spent one is not, so that this is done once.
+    """
+    host = seal.intent.host
+    there = replace(hands.credential.provider, host=host)
+    carried, at_hand = handed_down(there, sight.keyring), sight.holdings.kept
+    assert at_hand is not None  # noqa: S101 - else nothing would be overtaken
+    if hands.tools.fingerprints.fingerprint(at_hand.value) == seal.intent.spends:
+        at_hand = token
+    else:
+        carried |= spare_fields(token) | {NO_PAIR: ""}
+    generation = hands.next_generation(sight)
+    changes = hands.put_keyring(seal.intent.id, at_hand, generation, carried, host)
+    over = [*lifted(sight, "keep"), *dropped(hands, seal)]
+    return Done([*changes, *over], text=f"generation {generation}, late")
 
 
 def _turn(hands: Hands, sight: Sight) -> Done:

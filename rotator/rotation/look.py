@@ -100,7 +100,7 @@ def look(
     reasons = {name: reason_for(name, newest[name], later[name], record, now) for name in later}
     paused = record.row.paused_at is not None
     wanted = {} if paused else _wanted(credential, holdings, reasons)
-    facts = _facts(tools, credential, record, versions, now)
+    facts = _facts(tools, credential, record, versions, holdings)
     chains = (
         Pair() if paused else pair(credential, record, holdings, wanted, access, facts.back_offs)
     )
@@ -157,16 +157,30 @@ def _facts(
     credential: Credential,
     record: Record,
     versions: Mapping[Shelf, Version | None],
-    now: datetime,
+    holdings: Holdings,
 ) -> Seen:
     """What store and ledger say by themselves, before it is asked what is wanted."""
+    now, keyring = holdings.now, versions.get(Shelf.KEYRING)
     return Seen(
         now=now,
         shelves={shelf: shelf_seen(record, shelf, found, now) for shelf, found in versions.items()},
-        answers=tuple(_answer(tools, credential, seal, now) for seal in record.seals),
+        answers=tuple(
+            replace(
+                _answer(tools, credential, seal, now),
+                overtaken=_overtaken(seal, keyring, holdings),
+            )
+            for seal in record.seals
+        ),
         intents=tuple(_intent(credential, intent, now) for intent in record.open_intents),
         back_offs={what: found.until for what, found in active_back_offs(record, now).items()},
     )
+
+
+def _overtaken(seal: Seal, keyring: Version | None, holdings: Holdings) -> bool:
+    """Whether a higher generation than this answer's holds nothing newer."""
+    if keyring is None or keyring.id == seal.intent.id:
+        return False
+    return keyring.generation >= seal.intent.generation and holdings.overtaken(seal)
 
 
 def reader(tools: Tools, credential: Credential) -> str:

@@ -1,6 +1,9 @@
 """What may befall a pair of chains: a job that moves, and answers that come late or unread."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -10,19 +13,27 @@ from rotator.providers.base import Alive, Answer, Request
 from rotator.rotation import keyring
 from rotator.rotation.sealed import SEED_HOST, SPARE
 from rotator.rotation.tools import Door
-from tests.crash.world import World
+from rotator.sandbox.fakes import Fault
+from tests.crash.doors import Effects, Killed
+from tests.crash.plays import scenario
+from tests.crash.world import Scenario, World
 from tests.rotation.stage import (
     BOTH,
     DAY,
+    HOUR,
+    REGENERATE,
     SSO,
     Beside,
+    ask,
+    raw,
+    record,
     reseeded,
     reworked,
     run,
     state,
     world,
 )
-from tests.rotation.test_pairs import LONG, hand_over
+from tests.rotation.test_pairs import LONG, dead_in_hand, hand_over
 
 ELSEWHERE = "https://elsewhere.test"
 
@@ -116,3 +127,134 @@ def test_an_old_host_s_seed_is_not_sent_to_a_new_one_when_its_own_chain_has_died
     of.rotate()
     assert state(of) is State.FRESH
     assert not of.kept().get(SEED_HOST)
+
+
+def lost_regenerate(of: World, fault: Fault) -> None:
+    """The chain at hand is spent, and nobody can read what came for it."""
+    run(of, 2 * DAY)
+    ask(of, REFRESH_TOKEN)
+    of.fake.fail_next(REGENERATE, fault)
+    of.rotate()
+    run(of, HOUR)
+
+
+def test_an_answer_that_nobody_can_read_yet_outlasts_the_turning_of_the_pair() -> None:
+    of = world(SSO, schedule=LONG, refresh_lifespan=60 * DAY)
+    of.rotate()
+    hand_over(of)
+    at_hand = of.kept()[REFRESH_TOKEN]
+    lost_regenerate(of, raw(200, b"<html>", acts=True))
+    assert not of.fake.is_alive(at_hand)
+    assert record(of).seals
+    run(of, 5 * DAY)
+    assert state(of) is State.FRESH
+    assert record(of).seals
+    assert of.fake.counts["presented_twice"] == 0
+
+
+HIDDEN = b'{"refresh_tokens": '
+"""Before an answer of the provider's own: a shape that this rotator does not know."""
+
+
+@dataclass
+class Veiled:
+    """A door through which a regenerated token comes in an unknown shape, while it is veiled."""
+
+    inner: Door
+    veiled: bool = True
+
+    def send(self, request: Request, *, spending: bool = False) -> Answer:
+        answer = self.inner.send(request, spending=spending)
+        if self.veiled and spending:
+            return replace(answer, body=HIDDEN + answer.body + b"}")
+        return answer
+
+
+def unveil(of: World) -> None:
+    """A newer rotator knows that shape."""
+    provider = of.credential.provider
+    grants = tuple(
+        replace(grant, read=partial(_seen_through, grant.read)) if grant.spends else grant
+        for grant in provider.grants
+    )
+    of.credential = replace(of.credential, provider=replace(provider, grants=grants))
+    of.tools = replace(of.tools, version="newer")
+
+
+def _seen_through(read: Any, answer: Answer, sent_at: datetime) -> Any:
+    return read(replace(answer, body=answer.body.removeprefix(HIDDEN).removesuffix(b"}")), sent_at)
+
+
+def veiled() -> World:
+    """A pair whose chain at hand was spent for an answer that this rotator cannot read."""
+    of = world(SSO, schedule=LONG, refresh_lifespan=60 * DAY)
+    of.rotate()
+    hand_over(of)
+    run(of, 2 * DAY)
+    of.tools = replace(of.tools, door=Veiled(of.tools.door))
+    ask(of, REFRESH_TOKEN)
+    of.rotate()
+    run(of, HOUR)
+    assert record(of).seals
+    return of
+
+
+def both_live(of: World) -> bool:
+    return bool(of.fake.is_alive(of.kept()[REFRESH_TOKEN]) and of.fake.is_alive(of.kept()[SPARE]))
+
+
+@pytest.mark.parametrize("days", [0, 5])
+def test_an_answer_that_a_newer_rotator_understands_brings_its_chain_back_to_the_pair(
+    days: int,
+) -> None:
+    of = veiled()
+    run(of, days * DAY)
+    unveil(of)
+    of.rotate()
+    run(of, DAY)
+    assert record(of).seals == ()
+    assert both_live(of)
+    assert dead_in_hand(of, 5 * DAY) == 0
+    assert of.fake.counts["presented_twice"] == 0
+
+
+def test_an_answer_that_nobody_can_read_yet_outlasts_an_adoption() -> None:
+    of = world(SSO, schedule=LONG, refresh_lifespan=60 * DAY)
+    run(of, 2 * DAY)
+    of.tools = replace(of.tools, door=Veiled(of.tools.door))
+    ask(of, REFRESH_TOKEN)
+    of.rotate()
+    run(of, HOUR)
+    keyring.adopt(of.tools, of.credential)
+    run(of, 2 * DAY)
+    assert state(of) is State.NEEDS_A_PERSON
+    unveil(of)
+    run(of, 2 * DAY)
+    assert state(of) is State.FRESH
+    assert record(of).seals == ()
+    assert of.fake.counts["presented_twice"] == 0
+
+
+def test_a_worker_that_wakes_with_an_answer_after_the_pair_has_turned_loses_nothing() -> None:
+    played = scenario(f"{SSO}, two chains")
+    whole = World(played)
+    whole.run(whole.clock.at + played.horizon)
+    seals = [n for n, effect in enumerate(whole.effects.names, 1) if effect == "ledger.seal"]
+    for number in seals:
+        of = frozen(played, number, HOUR)
+        assert both_live(of)
+
+
+def frozen(played: Scenario, number: int, lasting: timedelta) -> World:
+    effects = Effects(kill_at=(number, "before"))
+    of = World(played, effects)
+    until = of.clock.at + played.horizon
+    try:
+        of.run(until)
+    except Killed:
+        of.restart()
+    of.run(of.clock.at + lasting)
+    effects.wake()
+    of.rotate()
+    of.run(of.clock.at + lasting)
+    return of

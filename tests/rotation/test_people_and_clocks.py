@@ -307,7 +307,7 @@ def test_from_memory_no_older_token_replaces_a_newer() -> None:
     run(played, HOUR / 3)
     played.clock.at = played.row.due_at or played.clock.at
     full(played, 1)
-    newer = {**played.kept(), "generation": "99"}
+    newer = {**played.kept(), "generation": "99", "refresh_token": "another"}
     inner = played.tools.door.send
 
     def send(*args: Any, **kwargs: Any) -> Any:
