@@ -65,7 +65,7 @@ def unpack_answer(plain: bytes) -> Sealed:
         )
         held = Secret(found["held"]) if found["held"] else None
         return Sealed(answer=answer, held=held, carried=dict(found["carried"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise SealError("a sealed answer holds something else than an answer") from None
 
 
@@ -94,7 +94,7 @@ def unpack_tokens(plain: bytes) -> tuple[Keyring, dict[str, str]]:
             for name, (value, issued, expires, kind) in found["tokens"].items()
         }
         return tokens, dict(found["carried"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SealError("a sealed keyring holds something else than tokens") from None
 
 

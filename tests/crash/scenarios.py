@@ -30,12 +30,12 @@ def _alation(name: str, *, seeded: bool, password: bool, pair: bool = False) -> 
             refresh_lifespan=DAY,  # so that both tokens are renewed within the horizon
             passwords={"etl": ("correct horse", 7)} if password else {},
         ),
-        job={"base_url": ALATION},
+        job={"base_url": ALATION, "alternate": pair},
         credential={"user_id": 7, "username": "etl"},
         seeds=seeds,
         horizon=13 * HOUR,
         schedule=_LONG,
-        second=(lambda fake: fake.hand_made(7)) if pair else None,
+        second=(lambda fake: fake.hand_made(7)) if pair and not password else None,
     )
 
 
@@ -98,7 +98,7 @@ def _oauth(
 ALL = (
     _alation("alation, SSO", seeded=True, password=False),
     _alation("alation, SSO, two chains", seeded=True, password=False, pair=True),
-    _alation("alation, password", seeded=False, password=True),
+    _alation("alation, password", seeded=False, password=True, pair=True),
     _alation("alation, seed and password", seeded=True, password=True),
     Scenario(
         name="albato, partner token",

@@ -23,7 +23,7 @@ def spoilt(draw: st.DrawFn, surface: Surface) -> bytes:
 
 @pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
 def test_no_bytes_break_it(surface: Surface) -> None:
-    @settings(max_examples=300, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=120, suppress_health_check=list(HealthCheck), database=None)
     @given(st.binary(max_size=200) | spoilt(surface))
     def search(data: bytes) -> None:
         surface.meet(data)
