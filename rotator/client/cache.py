@@ -234,7 +234,7 @@ class Cache:
     def look_if_due(self) -> float:
         """Read the secret where it is time; the instant of the next look."""
         with self._lock:
-            due = self.kept.due_at <= self._clock.now()
+            due = self.kept.is_due(self._clock.now())
             flight = self._board() if due else None
         if flight:
             self._wait(flight)

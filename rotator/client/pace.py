@@ -24,6 +24,8 @@ class Kept:
     """A hit before this instant is answered from `reading` and looks at nothing else."""
     due_at: float = math.inf
     """When to read the secret next, ahead of need; never before somebody asked for it."""
+    looked_at: float = -math.inf
+    """When it was last read, or tried. A clock that shows less was set back: it says nothing."""
     failures: int = 0
     """Reads in a row that yielded no living token."""
     error: TokenError | None = None
@@ -35,6 +37,10 @@ class Kept:
         """The last known good: never one that has expired."""
         reading = self.reading
         return reading if reading is not None and now < reading.dies_at else None
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look ahead."""
+        return self.due_at <= now or now < self.looked_at
 
     def must_wait(self, now: float) -> bool:
         """Whether the last read failed so lately that nobody should try already."""
@@ -56,7 +62,7 @@ def answered(
         ahead = min(ahead, _spaced(in_vain, spread))
     ahead = min(ahead, max((newest.dies_at - now) / 2, _SOONEST))
     until = min(now + staleness, newest.dies_at)
-    return Kept(reading=newest, until=until, due_at=now + ahead, in_vain=in_vain)
+    return Kept(reading=newest, until=until, due_at=now + ahead, looked_at=now, in_vain=in_vain)
 
 
 def failed(kept: Kept, error: TokenError, now: float, staleness: float, spread: float) -> Kept:
@@ -65,7 +71,7 @@ def failed(kept: Kept, error: TokenError, now: float, staleness: float, spread: 
     due_at = now + min(_spaced(failures, spread), staleness)
     living = kept.living(now)
     until = min(due_at, living.dies_at) if living else -math.inf
-    return replace(kept, until=until, due_at=due_at, failures=failures, error=error)
+    return replace(kept, until=until, due_at=due_at, looked_at=now, failures=failures, error=error)
 
 
 def expired(secret: str, reading: Reading) -> TokenExpired:

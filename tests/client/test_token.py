@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import threading
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
@@ -53,6 +54,36 @@ def test_a_name_and_a_staleness_are_wanted() -> None:
         Token("")
     with pytest.raises(ValueError, match="not above zero"):
         Token(NAME, staleness=timedelta(0))
+
+
+class Steady(FakeClock):
+    """Waits by another clock than the one that it shows, as the machine's own does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[threading.Event] = []
+
+    def wait(self, event: threading.Event, until: float) -> None:
+        self.waiting.append(event)
+        event.wait()
+
+    def passes(self) -> bool:
+        """As much time as anybody waits for."""
+        for event in self.waiting:
+            event.set()
+        return True
+
+
+def test_a_clock_that_is_set_back_leaves_nobody_with_what_was_read_before() -> None:
+    clock = Steady()
+    secret = FakeSecret(NAME, clock=clock)
+    token = secret.token()
+    assert token.value == "fake-token-1"
+    clock.advance(-timedelta(hours=6))
+    secret.rotate()
+    eventually(lambda: clock.passes() and token.value == "fake-token-2")
+    assert clock.passes()
+    assert secret.reads == 2  # the clock is right now, and tells when it is time
 
 
 def test_the_next_generation_is_read_ahead_in_the_background(
