@@ -128,9 +128,13 @@ class Gate:
             queue = self._queues.setdefault(host, _Queue())
             circuit = self._circuits.setdefault(host, _Circuit())
             circuit.admit(host, who, now)
-            if limits.requests_per_minute is not None:
-                queue.admit(host, who, now, limits.requests_per_minute)
-            self._enter(host, queue, limits)
+            try:
+                if limits.requests_per_minute is not None:
+                    queue.admit(host, who, now, limits.requests_per_minute)
+                self._enter(host, queue, limits)
+            except Throttled:
+                circuit.left(who)
+                raise
         try:
             yield
         finally:

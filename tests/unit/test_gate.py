@@ -50,6 +50,22 @@ def test_a_host_that_answers_nobody_is_asked_by_nobody_for_a_while() -> None:
     assert found.value.retry_after == FIRST_WAIT - SECOND
 
 
+@pytest.mark.parametrize(
+    "limits", [Limits(requests_per_minute=1), Limits(at_once=1)], ids=["a minute", "at once"]
+)
+def test_whoever_asks_for_all_and_has_to_wait_for_its_own_turn_keeps_nobody_waiting(
+    limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "_QUEUE", 0.01)
+    gate = Gate()
+    with gate.turn(HOST, "c9", limits, NOW):
+        for number in range(FAILURES):
+            fails(gate, f"c{number}", NOW)
+        later = NOW + FIRST_WAIT
+        assert not asks(gate, "c0", later, limits)
+        assert asks(gate, "c1", later)
+
+
 def test_another_host_is_not_concerned() -> None:
     assert asks(down(), "c9", NOW, host=OTHER)
 
