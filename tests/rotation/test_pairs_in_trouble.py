@@ -31,9 +31,8 @@ from tests.rotation.stage import (
     reworked,
     run,
     state,
-    world,
 )
-from tests.rotation.test_pairs import LONG, dead_in_hand, hand_over
+from tests.rotation.test_pairs import dead_in_hand, hand_over, paired
 
 ELSEWHERE = "https://elsewhere.test"
 
@@ -54,7 +53,7 @@ class Overheard:
 
 def moved(name: str) -> tuple[World, Overheard, set[str]]:
     """A pair whose job now has another address; the tokens of the old one."""
-    of = world(name, schedule=LONG, refresh_lifespan=60 * DAY)
+    of = paired(name)
     of.rotate()
     if name == SSO:
         hand_over(of)
@@ -139,7 +138,7 @@ def lost_regenerate(of: World, fault: Fault) -> None:
 
 
 def test_an_answer_that_nobody_can_read_yet_outlasts_the_turning_of_the_pair() -> None:
-    of = world(SSO, schedule=LONG, refresh_lifespan=60 * DAY)
+    of = paired(SSO)
     of.rotate()
     hand_over(of)
     at_hand = of.kept()[REFRESH_TOKEN]
@@ -187,7 +186,7 @@ def _seen_through(read: Any, answer: Answer, sent_at: datetime) -> Any:
 
 def veiled() -> World:
     """A pair whose chain at hand was spent for an answer that this rotator cannot read."""
-    of = world(SSO, schedule=LONG, refresh_lifespan=60 * DAY)
+    of = paired(SSO)
     of.rotate()
     hand_over(of)
     run(of, 2 * DAY)
@@ -219,7 +218,7 @@ def test_an_answer_that_a_newer_rotator_understands_brings_its_chain_back_to_the
 
 
 def test_an_answer_that_nobody_can_read_yet_outlasts_an_adoption() -> None:
-    of = world(SSO, schedule=LONG, refresh_lifespan=60 * DAY)
+    of = paired(SSO)
     run(of, 2 * DAY)
     of.tools = replace(of.tools, door=Veiled(of.tools.door))
     ask(of, REFRESH_TOKEN)
