@@ -30,7 +30,9 @@ from rotator.sandbox.witness import WatchedSecretsManager
 from rotator.settings import Settings
 
 WORKER = (sys.executable, "-m", "rotator.sandbox.tethered", "worker")
-JOBS = Path(__file__).parents[2] / "jobs"
+PACKED = Path(__file__).parent / "jobs"
+"""Where a wheel has them."""
+JOBS = PACKED if PACKED.is_dir() else Path(__file__).parents[2] / "jobs"
 """Those that we ship."""
 _GRACE = 10.0
 """Seconds that a worker has to end what it is at."""

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
@@ -21,7 +22,7 @@ from rotator.sandbox.consumer import Consumer, secrets_client
 from rotator.sandbox.demo import SHORTEST, demo
 from rotator.sandbox.journal import Journal
 from rotator.sandbox.screen import Lines, View, left, screen, show_summary
-from rotator.sandbox.stage import Stage, only
+from rotator.sandbox.stage import JOBS, PACKED, Stage, only
 from rotator.sandbox.summary import summarize
 from rotator.sandbox.troupe import at_work, parts
 
@@ -221,3 +222,11 @@ def test_a_demo_that_is_killed_takes_its_worker_with_it() -> None:
     while is_alive(pid):
         assert clock.monotonic() < ends, "the worker outlives the demo"
         clock.sleep(timedelta(milliseconds=50))
+
+
+def test_a_wheel_brings_the_job_files_that_the_demo_plays() -> None:
+    top = Path(__file__).parents[2]
+    built = tomllib.loads((top / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    (packed,) = built["wheel"]["force-include"].items()
+    assert packed == ("jobs", PACKED.relative_to(top).as_posix())
+    assert list(JOBS.glob("*.toml"))
