@@ -147,6 +147,7 @@ _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (_KEEP, rekeying.rekey),
     (_BEGIN, changing.init),
     (_BEGIN, living.demo),
+    (_BEGIN, living.sandbox),
 )
 for _panel, _verb in _VERBS:
     app.command(
@@ -154,5 +155,5 @@ for _panel, _verb in _VERBS:
         cls=_Verb,
         rich_help_panel=_panel,
         # What stands behind a command that is run is the command's.
-        context_settings={"allow_interspersed_args": _verb is not running.exec_},
+        context_settings={"allow_interspersed_args": _verb not in (running.exec_, living.sandbox)},
     )(told(_verb))

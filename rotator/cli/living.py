@@ -1,10 +1,11 @@
-"""`rotator worker`, `health`, `migrate` and `demo`."""
+"""`rotator worker`, `health`, `migrate`, `demo` and `sandbox`."""
 
 from typing import Annotated
 
 import typer
 
 from rotator.cli import options, out
+from rotator.cli.exits import BadUsage
 
 
 def worker(
@@ -64,3 +65,22 @@ def demo(
     from rotator.sandbox.demo import demo as show
 
     return show(seconds)
+
+
+def sandbox(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="After --, with its arguments; unset: your shell."),
+    ] = None,
+) -> int:
+    """Try it by hand: a shell where job files, seeds, providers and AWS are a sandbox's.
+
+    Needs no account and no network. The clock is the usual one; all of it is gone when the shell
+    ends.
+    """
+    from rotator.sandbox.shell import shell
+
+    try:
+        return shell(command or ())
+    except (FileNotFoundError, PermissionError) as error:
+        raise BadUsage(f"{error.filename} cannot be run: {error.strerror}") from error

@@ -28,7 +28,7 @@ from tests.integration.town import CANARY, PASSWORD, Said, Town
 NAMES = ["alation/etl", "alation/sso", "oauth/reports"]
 VERBS = (
     "status", "explain", "history", "check", "health", "token", "rotate", "seed", "adopt", "pause",
-    "resume", "forget", "worker", "migrate", "rekey", "init", "demo",
+    "resume", "forget", "worker", "migrate", "rekey", "init", "demo", "sandbox",
 )  # fmt: skip
 
 

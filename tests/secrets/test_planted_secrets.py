@@ -72,7 +72,7 @@ EVERY_VERB = (
     "history", "history --json", "check --all", "check --json", "health", "adopt alation --yes",
     "pause oauth", "resume oauth", "seed alation/sso", "rekey", "migrate", "init albato",
     "forget oauth --yes", "rotate oauth", "worker --help", "demo --help",
-    "exec --help",
+    "exec --help", "sandbox --help",
 )  # fmt: skip
 """As tables and as JSON. `token` alone says one, to whoever asks for it."""
 
