@@ -85,7 +85,7 @@ fuzz: $(STAMP)-fuzz ## search every place where bytes come in, guided by coverag
 	$(PY) -m tests.fuzz --seconds $(if $(filter file,$(origin SECONDS)),20,$(SECONDS)) $(ARGS)
 
 .PHONY: bench
-bench: $(STAMP)-test ## measure
+bench: $(STAMP)-test ## measure, for minutes; one alone: ARGS=cost, start, herd or client
 	$(PY) -m tests.bench $(ARGS)
 
 .PHONY: soak
