@@ -398,6 +398,10 @@ class Ledger(Protocol):
         """The spent marks of these tokens, whichever credential made them."""
         ...
 
+    def published_by(self, fingerprint: str) -> tuple[str, ...]:
+        """The credentials whose consumers' secret holds this token, by name."""
+        ...
+
     def write(self, lease: Lease, *changes: Change) -> None:
         """All changes in one durable transaction. Raises LeaseLost where the fence has moved."""
         ...

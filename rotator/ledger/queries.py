@@ -75,6 +75,13 @@ _manuals = (
     .order_by(manual.c.asked_at)
 )
 _request = select(request).where(request.c.id == bindparam("id_"))
+_published_by = (
+    select(on_record.c.credential)
+    .where(
+        on_record.c.shelf == Shelf.TOKEN.value, on_record.c.fingerprint == bindparam("fingerprint_")
+    )
+    .order_by(on_record.c.credential)
+)
 _manual = select(manual).where(manual.c.id == bindparam("id_"))
 
 
@@ -117,6 +124,11 @@ def request_of(connection: Connection, request_id: str) -> Intent | None:
     if found is None:
         return None
     return decoded("request", found.credential, codec.intent, found)
+
+
+def published_by(connection: Connection, fingerprint: str) -> tuple[str, ...]:
+    found = connection.all(_published_by, {"fingerprint_": fingerprint})
+    return tuple(one.credential for one in found)
 
 
 def _records(connection: Connection, name: str) -> tuple[OnRecord, ...]:

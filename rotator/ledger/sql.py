@@ -176,6 +176,10 @@ class SqlLedger:
         with self._database.read() as connection:
             return queries.request_of(connection, request_id)
 
+    def published_by(self, fingerprint: str) -> tuple[str, ...]:
+        with self._database.read() as connection:
+            return queries.published_by(connection, fingerprint)
+
     def pause(self, credential: str, now: datetime, by: str, why: str) -> None:
         with self._database.write() as connection:
             outside.pause(connection, credential, now, by, why)

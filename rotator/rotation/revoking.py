@@ -38,6 +38,13 @@ def _needless(hands: Hands, sight: Sight, version_id: str, generation: int) -> s
     return ""
 
 
+def _others(hands: Hands, token: Secret) -> list[str]:
+    """Who else publishes it: servers hand out one token to all who ask as one client."""
+    name = hands.tools.fingerprints.fingerprint(token)
+    publishing = hands.tools.ledger.published_by(name)
+    return [each for each in publishing if each != hands.credential.qualified]
+
+
 def _unfit(hands: Hands, sight: Sight, earlier: Version | None, generation: int) -> str:
     """Why it must not or need not be revoked; empty where it may."""
     fields = earlier.fields if earlier else {}
@@ -48,5 +55,7 @@ def _unfit(hands: Hands, sight: Sight, earlier: Version | None, generation: int)
         return "it is another credential's"
     if token == sight.published_fields.get(ACCESS_TOKEN):
         return "it is the one in use"
+    if others := _others(hands, Secret(token)):
+        return f"{others[0]} publishes it too"
     expires_at = parsed(fields.get("expires_at", ""))
     return "it has expired" if expires_at is not None and expires_at <= sight.seen.now else ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotator.model import ACCESS_TOKEN, State
+from rotator.model import ACCESS_TOKEN, Secret, Shelf, State
 from rotator.sandbox.fakes import NOT_LISTENING, Fault, broken, html, throttled
 from rotator.sandbox.oauth2 import REVOKE
 from tests.crash.world import World
@@ -92,6 +92,21 @@ def test_without_the_job_s_word_nothing_is_revoked() -> None:
     played = world(OAUTH)
     run(played, 6 * HOUR)
     assert played.fake.counts[REVOKE] == 0
+
+
+def test_a_token_that_another_credential_publishes_too_is_left_alone() -> None:
+    played, first = renewed()
+    other, now = "oauth2/other", played.clock.now()
+    played.ledger.enrol({"oauth2": [other, played.credential.qualified]}, now)
+    lease = played.ledger.take(other, "test", now, now + MINUTE)
+    assert lease is not None
+    fingerprint = played.tools.fingerprints.fingerprint(Secret(first))
+    published = record(played).row.records[Shelf.TOKEN]
+    played.ledger.write(lease, replace(published, fingerprint=fingerprint))
+    run(played, HOUR / 3)
+    played.ledger.forget(other)
+    assert lives(played, first)
+    assert texts(played) == ["generation 2 is left alone: oauth2/other publishes it too"]
 
 
 @pytest.mark.parametrize(
