@@ -18,7 +18,14 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Because, Change, Lease, LiftMark, Manual, MarkKind, Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.providers.base import Alive, Dead, Verdict
-from rotator.rotation.sealed import NO_PAIR, TURNED, handed_down, kept_token, spare_fields
+from rotator.rotation.sealed import (
+    NO_PAIR,
+    SPARE,
+    TURNED,
+    handed_down,
+    kept_token,
+    spare_fields,
+)
 from rotator.rotation.steps import Hands
 from rotator.rotation.tools import Tools
 from rotator.store.base import Version
@@ -157,6 +164,8 @@ def _put(hands: Hands, record: Record, token: Token, verdict: Verdict, why: str)
     carried = handed_down(hands.credential.provider, fields)
     if (first := kept_token(fields)) is None or first.value != token.value:
         carried[TURNED] = str(generation)  # it has minted nothing yet
+    if carried.get(SPARE) == token.value.reveal():
+        carried |= spare_fields(None) | {TURNED: ""}  # or it has: it was the other one
     changes = hands.put_keyring(new_id(), dated, generation, carried)
     lifted = _lifted(hands.tools, token.value, verdict)
     hands.tools.ledger.write(hands.lease, *changes, *lifted)

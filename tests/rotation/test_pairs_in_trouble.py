@@ -11,7 +11,7 @@ from rotator.errors import RotatorError
 from rotator.model import REFRESH_TOKEN, Secret, State, Token
 from rotator.providers.base import Alive, Answer, Request
 from rotator.rotation import keyring
-from rotator.rotation.sealed import SEED_HOST, SPARE
+from rotator.rotation.sealed import SEED_HOST, SPARE, TURNED
 from rotator.rotation.tools import Door
 from rotator.sandbox.fakes import Fault
 from tests.crash.doors import Effects, Killed
@@ -92,6 +92,19 @@ def test_nothing_is_put_beside_an_old_host_s_token() -> None:
         hand_over(of)
     run(of, 3 * DAY)
     assert not told(door, old)
+
+
+def test_a_spare_that_a_person_seeds_again_is_no_pair_with_itself() -> None:
+    of = paired(SSO)
+    of.rotate()
+    hand_over(of)
+    run(of, 2 * DAY)
+    spare = Token(value=Secret(of.kept()[SPARE]))
+    keyring.seed(of.tools, of.credential, spare, Alive())
+    assert not of.kept().get(SPARE)
+    assert not of.kept().get(TURNED)  # the published token may have come of it
+    run(of, 2 * DAY)
+    assert state(of) is State.FRESH
 
 
 def test_an_old_host_s_token_is_not_adopted_for_a_new_one() -> None:
