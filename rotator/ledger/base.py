@@ -172,6 +172,16 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A consumer, and the generation that it says it holds."""
+
+    credential: str
+    consumer: str
+    generation: int
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """All that the ledger knows of one credential, read in one transaction."""
 
@@ -191,6 +201,8 @@ class Record:
     is treated like a stranger's of an older generation: ours is made current again."""
     top_generation: int
     """The highest generation of any intent or version on record."""
+    held: Mapping[int, datetime] = field(default_factory=dict)
+    """Generation -> when a consumer last said that it holds it, of those that say so at all."""
 
 
 # What a step changes: all changes of one call are one transaction, fenced by the lease.
@@ -434,6 +446,18 @@ class Ledger(Protocol):
 
     def history(self, credential: str = "", limit: int = 50, run: str = "") -> list[Line]:
         """The newest steps first."""
+        ...
+
+    def hold(self, reports: Sequence[Holder]) -> None:
+        """Remember what consumers say that they hold, each consumer's last word alone.
+
+        Of a credential without a row nothing is kept, of any other a bounded number of consumers,
+        and none that was silent for a day.
+        """
+        ...
+
+    def holders(self, since: datetime) -> list[Holder]:
+        """Whoever was heard of since then, by credential and consumer."""
         ...
 
     def swept_at(self) -> datetime | None:

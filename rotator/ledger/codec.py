@@ -9,6 +9,7 @@ from rotator.errors import LedgerError
 from rotator.ledger.base import (
     BackOff,
     Because,
+    Holder,
     Intent,
     Line,
     Manual,
@@ -220,6 +221,15 @@ def seal_columns(of: Seal) -> dict[str, Any]:
 
 def mark(kind: str, key: str, at: int, because: str, text: str) -> Mark:
     return Mark(kind=MarkKind(kind), key=key, at=instant(at), because=Because(because), text=text)
+
+
+def holder(found: Any) -> Holder:
+    return Holder(
+        credential=found.credential,
+        consumer=found.consumer,
+        generation=found.generation,
+        seen_at=instant(found.seen_at),
+    )
 
 
 def line(found: Any) -> Line:

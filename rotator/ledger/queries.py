@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, func, select
 
 from rotator.errors import LedgerError
-from rotator.ledger import base, codec, marks
+from rotator.ledger import base, codec, holders, marks
 from rotator.ledger.base import BackOff, Because, Intent, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.codec import decoded
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     back_off,
     credential,
+    holder,
     manual,
     mark,
     on_record,
@@ -33,6 +34,7 @@ _of_it: Mapping[str, ColumnElement[bool]] = {
     "has_refusals": mark.c.credential == _whose,
     "has_doubts": and_(spent.c.by_credential == _whose, spent.c.because != Because.ANSWERED.value),
     "has_manuals": and_(manual.c.credential == _whose, manual.c.met_at.is_(None)),
+    "has_holders": holder.c.credential == _whose,
 }
 """What a row tells of other tables: most hold nothing of it, and need not be asked."""
 _row = select(
@@ -105,6 +107,7 @@ def look(connection: Connection, name: str) -> Record | None:
         manuals=_all(connection, _manuals, "manual", name, codec.manual, there=found.has_manuals),
         versions=versions,
         top_generation=max(found.top_request or 0, *generations, 0),
+        held=holders.held(connection, name) if found.has_holders else {},
     )
 
 

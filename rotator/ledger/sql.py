@@ -15,6 +15,7 @@ from rotator.ledger import (
     changes,
     codec,
     connect,
+    holders,
     keys,
     leases,
     marks,
@@ -28,6 +29,7 @@ from rotator.ledger import (
 from rotator.ledger.base import (
     BackOff,
     Change,
+    Holder,
     Intent,
     Lease,
     Line,
@@ -205,6 +207,14 @@ class SqlLedger:
     def history(self, credential: str = "", limit: int = 50, run: str = "") -> list[Line]:
         with self._database.read() as connection:
             return queries.history(connection, credential, limit, run)
+
+    def hold(self, reports: Sequence[Holder]) -> None:
+        with self._database.write() as connection:
+            holders.hold(connection, reports)
+
+    def holders(self, since: datetime) -> list[Holder]:
+        with self._database.read() as connection:
+            return holders.seen_since(connection, since)
 
     def first_alert(self, credential: str, key: str, now: datetime) -> bool:
         with self._database.write() as connection:

@@ -250,6 +250,17 @@ alert = Table(
     sqlite_strict=True,
 )
 
+# What consumers say of themselves. It decides nothing but how long an old token is left alone.
+holder = Table(
+    "holder",
+    metadata,
+    _of_credential(primary_key=True),
+    Column("consumer", Text, primary_key=True, nullable=False),
+    _whole("generation"),
+    _instant("seen_at"),
+    sqlite_strict=True,
+)
+
 # The key that seals is wrapped by its holder, all others under that key.
 seal_key = Table(
     "seal_key",

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, delete, func, select
 
-from rotator.ledger import codec
+from rotator.ledger import codec, holders
 from rotator.ledger.connect import Database
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import manual, request, seal, step, version
@@ -76,6 +76,8 @@ def prune(database: Database, now: datetime) -> None:
     with database.read() as connection:
         talkative = connection.column(_talkative, {"most_": STEPS_KEPT})
         crowded = connection.all(_crowded, {"most_": VERSIONS_KEPT})
+    with database.write() as connection:
+        holders.forget_silent(connection, now)
     for name in talkative:
         _delete(database, step, _steps_of, {"credential_": name, "most_": STEPS_KEPT})
     for batch in _batches(crowded):

@@ -111,7 +111,7 @@ def look(
     choices = _choices(holdings, wanted, chains)
     seed = None if paused else _seed_to_keep(credential, holdings, choices)
     adopts_at = None if paused else _adopts_at(tools, credential, record, holdings)
-    gone = None if paused else outlived(credential, record, versions.get(Shelf.TOKEN))
+    gone = None if paused else outlived(credential, record, versions.get(Shelf.TOKEN), now)
     seen = replace(
         facts,
         wants=tuple(

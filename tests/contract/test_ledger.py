@@ -22,6 +22,7 @@ from rotator.ledger.base import (
     Change,
     Close,
     Drop,
+    Holder,
     Intend,
     Intent,
     Killed,
@@ -45,6 +46,7 @@ from rotator.ledger.base import (
     Stepped,
 )
 from rotator.ledger.foresight import foreseen
+from rotator.ledger.holders import FORGOTTEN_AFTER, KEPT
 from rotator.ledger.queries import VERSIONS_KNOWN
 from rotator.ledger.sql import MAX_LEASE, SqlLedger
 from rotator.ledger.tables import version
@@ -1385,3 +1387,62 @@ def test_versions_whose_tokens_are_revoked_are_forgotten_and_no_others(ledger: L
     write(ledger, kept)
     write(ledger, Revoked(through=2))
     assert look(ledger).versions == {Shelf.TOKEN: {"v3": 3}, Shelf.KEYRING: {"k1": 1}}
+
+
+# Who holds what.
+
+
+def said(consumer: str, generation: int, at: datetime = NOW, credential: str = ETL) -> Holder:
+    return Holder(credential=credential, consumer=consumer, generation=generation, seen_at=at)
+
+
+def test_the_last_word_of_each_consumer_counts(ledger: Ledger) -> None:
+    ledger.hold([said("a", 1), said("b", 1), said("a", 2, NOW + MINUTE)])
+    ledger.hold([said("b", 1, NOW + 2 * MINUTE), said("a", 7, credential=BI)])
+    assert ledger.holders(NOW) == [
+        said("a", 7, credential=BI),
+        said("a", 2, NOW + MINUTE),
+        said("b", 1, NOW + 2 * MINUTE),
+    ]
+    assert look(ledger).held == {1: NOW + 2 * MINUTE, 2: NOW + MINUTE}
+    assert look(ledger, BI).held == {7: NOW}
+
+
+def test_a_look_knows_of_a_generation_when_it_was_last_heard_of(ledger: Ledger) -> None:
+    ledger.hold([said("a", 1, NOW + MINUTE), said("b", 1, NOW)])
+    assert look(ledger).held == {1: NOW + MINUTE}
+    assert look(ledger, BI).held == {}
+
+
+def test_only_those_heard_of_since_are_shown(ledger: Ledger) -> None:
+    ledger.hold([said("a", 1), said("b", 1, NOW + MINUTE)])
+    assert ledger.holders(NOW + MINUTE) == [said("b", 1, NOW + MINUTE)]
+
+
+def test_what_is_held_of_a_credential_without_a_row_is_passed_over(ledger: Ledger) -> None:
+    ledger.hold([said("a", 1, credential="gone/gone"), said("b", 1)])
+    assert ledger.holders(NOW) == [said("b", 1)]
+
+
+def test_of_many_consumers_the_longest_silent_are_forgotten(ledger: Ledger) -> None:
+    crowd = [said(f"c{number}", 1, NOW + number * MINUTE) for number in range(KEPT + 3)]
+    ledger.hold([said("other", 1, credential=BI)])
+    ledger.hold(crowd)
+    kept = {each.consumer for each in ledger.holders(NOW) if each.credential == ETL}
+    assert kept == {each.consumer for each in crowd[3:]}
+    assert [each.consumer for each in ledger.holders(NOW) if each.credential == BI] == ["other"]
+
+
+def test_a_consumer_is_forgotten_after_a_day_of_silence(ledger: SqlLedger) -> None:
+    ledger.hold([said("silent", 1), said("other", 1, credential=BI)])
+    ledger.hold([said("heard", 1, NOW + FORGOTTEN_AFTER + MINUTE)])
+    heard = said("heard", 1, NOW + FORGOTTEN_AFTER + MINUTE)
+    assert ledger.holders(NOW) == [said("other", 1, credential=BI), heard]
+    ledger.prune(NOW + FORGOTTEN_AFTER + MINUTE)
+    assert ledger.holders(NOW) == [heard]
+
+
+def test_a_credential_that_is_forgotten_has_no_holders(ledger: Ledger) -> None:
+    ledger.hold([said("a", 1)])
+    ledger.forget(ETL)
+    assert ledger.holders(NOW) == []

@@ -257,7 +257,12 @@ def test_of_workers_that_start_at_once_one_migrates(
 
 def test_a_ledger_of_the_first_schema_comes_to_todays(path: Path) -> None:
     SqlLedger.open(path).close()
-    do(path, "DROP TABLE seal_key", "UPDATE alembic_version SET version_num = '0001'")
+    do(
+        path,
+        "DROP TABLE seal_key",
+        "DROP TABLE holder",
+        "UPDATE alembic_version SET version_num = '0001'",
+    )
     copy = migrations.migrate(path)
     assert copy is not None
     assert (version(path), version(copy)) == (TODAY, "0001")

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from rotator.ledger.base import Holder
 from rotator.model import ACCESS_TOKEN, Secret, Shelf, State
+from rotator.rotation.outlived import HEARD
 from rotator.sandbox.fakes import NOT_LISTENING, Fault, broken, html, throttled
 from rotator.sandbox.oauth2 import REVOKE
 from tests.crash.world import World
@@ -226,3 +228,70 @@ def test_nothing_is_revoked_while_somebody_else_s_version_is_current() -> None:
     assert "mend" in steps
     assert "revoke" not in steps
     assert lives(played, first)
+
+
+def reported(played: World, generation: int, *, ahead: timedelta = timedelta(0)) -> None:
+    """A consumer says what it holds; `ahead`: by so much its worker's clock was fast."""
+    said = Holder(
+        credential=played.credential.qualified,
+        consumer="etl-0",
+        generation=generation,
+        seen_at=played.clock.now() + ahead,
+    )
+    played.ledger.hold([said])
+
+
+def test_a_consumer_that_says_that_it_holds_the_token_is_waited_for() -> None:
+    played, first = renewed()
+    run(played, 10 * MINUTE)
+    reported(played, 2)
+    run(played, 10 * MINUTE)
+    assert lives(played, first)
+    assert texts(played) == []
+    assert is_home(played)
+
+
+def test_nobody_is_waited_for_who_was_silent_for_an_hour() -> None:
+    played, _ = renewed()
+    played.fake.fail_next(TOKEN_PATH, NOT_LISTENING, times=10_000)
+    run(played, 10 * MINUTE)
+    reported(played, 2)
+    run(played, HEARD - SECOND)
+    waited = texts(played)
+    run(played, 2 * SECOND)
+    assert (waited, len(texts(played))) == ([], 1)
+
+
+@pytest.mark.parametrize("generation", [1, 3])
+def test_who_holds_another_generation_is_not_waited_for(generation: int) -> None:
+    played, first = renewed()
+    reported(played, generation)
+    run(played, STALENESS + MINUTE + SECOND)
+    assert not lives(played, first)
+
+
+def test_a_consumer_that_moved_on_is_not_waited_for() -> None:
+    played, first = renewed()
+    reported(played, 2)
+    reported(played, 3)
+    run(played, STALENESS + MINUTE + SECOND)
+    assert not lives(played, first)
+
+
+def test_a_report_by_a_clock_that_ran_ahead_holds_nothing_up() -> None:
+    played, first = renewed()
+    reported(played, 2, ahead=3 * HOUR)
+    run(played, STALENESS + MINUTE + SECOND)
+    assert not lives(played, first)
+
+
+def test_a_token_that_dies_while_its_holders_are_waited_for_is_left_alone() -> None:
+    played, first = renewed()
+    played.fake.fail_next(TOKEN_PATH, NOT_LISTENING, times=10_000)
+    for _ in range(9):  # a consumer that never lets go of it
+        reported(played, 2)
+        run(played, 10 * MINUTE)
+    assert not lives(played, first)
+    run(played, HEARD)
+    assert texts(played) == ["generation 2 is left alone: it has expired"]
+    assert played.fake.counts["revoked"] == 0
