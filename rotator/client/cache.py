@@ -20,6 +20,7 @@ from rotator.client.clock import Clock
 from rotator.client.errors import MalformedSecret, TokenError, TokenExpired, Unavailable
 from rotator.client.pace import Kept
 from rotator.client.reading import Reading, parse
+from rotator.client.reports import Reports
 
 Fetch = Callable[[str], str | None]
 """Gives the current SecretString of a secret, by name; None for a binary one. Raises TokenError."""
@@ -38,8 +39,17 @@ class _Flight(NamedTuple):
 class Cache:
     """Thread-safe, for tasks too, and whole again in a forked child."""
 
-    def __init__(self, secret: str, fetch: Fetch, clock: Clock, staleness: float) -> None:
+    def __init__(
+        self,
+        secret: str,
+        fetch: Fetch,
+        clock: Clock,
+        staleness: float,
+        reports: Reports | None = None,
+    ) -> None:
+        """`reports`: told what is held, where somebody is to know."""
         self.kept = Kept()
+        self._reports = reports
         self._secret, self._fetch = secret, fetch
         self._clock, self._staleness = clock, staleness
         self._begin()
@@ -51,6 +61,8 @@ class Cache:
         self._under_way: Future[None] | None = None
         self._refused: tuple[str, Future[None]] | None = None
         self._wake: threading.Event | None = None
+        if self._reports is not None:
+            self._reports.begin()
         # The first hit in a child comes by here, and starts the thread anew.
         self._until = self.kept.until
         self.kept = replace(self.kept, until=-math.inf)
@@ -240,11 +252,19 @@ class Cache:
             self._wait(flight)
         return self.kept.due_at
 
+    def report_if_due(self) -> float:
+        """Tell what is held, where somebody asked for it; the instant of the next report."""
+        now = self._clock.now()
+        living = self.kept.living(now)
+        if self._reports is None or living is None:
+            return math.inf
+        return self._reports.tell(living.generation, now)
+
 
 def _look_ahead(ref: weakref.ref[Cache], wake: threading.Event, clock: Clock) -> None:
     """Holds no cache while it waits, so that one that nobody uses is gone, and this ends."""
     while (cache := ref()) is not None:
-        until = cache.look_if_due()
+        until = min(cache.look_if_due(), cache.report_if_due())
         del cache
         clock.wait(wake, until)
         wake.clear()

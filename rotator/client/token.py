@@ -9,6 +9,7 @@ from rotator.client import aws
 from rotator.client.cache import Cache, Fetch
 from rotator.client.clock import Clock, WallClock
 from rotator.client.reading import Reading
+from rotator.client.reports import reports
 
 STALENESS = timedelta(minutes=5)
 """Below the 15 minutes that a job's `consumer_max_staleness` is by default."""
@@ -38,18 +39,30 @@ class Token:
         staleness: timedelta = STALENESS,
         fetch: Fetch | None = None,
         clock: Clock = _CLOCK,
+        report_to: str = "",
+        consumer: str = "",
     ) -> None:
         """`secret`: its name or ARN; `staleness`: how long a value read is used without a look.
 
         `fetch` reads it, by default `rotator.client.aws.SecretsManager`. Nothing is read yet.
+        `report_to`: the worker's API, which is told the generation that is held here, `consumer` by
+        name; unless given, $ROTATOR_REPORT_URL and $ROTATOR_CONSUMER, and nobody where that is
+        unset. Raises ValueError where any of these makes no sense.
         """
         if not secret:
             raise ValueError("no secret named; rotator/token/<job>/<credential> is its usual name")
         if staleness <= timedelta(0):
             raise ValueError("staleness is not above zero")
         self.secret = secret
-        self._options: dict[str, Any] = {"staleness": staleness, "fetch": fetch, "clock": clock}
-        self._cache = Cache(secret, fetch or aws.read, clock, staleness.total_seconds())
+        self._options: dict[str, Any] = {
+            "staleness": staleness,
+            "fetch": fetch,
+            "clock": clock,
+            "report_to": report_to,
+            "consumer": consumer,
+        }
+        told = reports(secret, report_to, consumer)
+        self._cache = Cache(secret, fetch or aws.read, clock, staleness.total_seconds(), told)
         self._now = clock.now
 
     @property
