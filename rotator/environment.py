@@ -24,6 +24,9 @@ _SERVICE_LINK = re.compile(
     r"ROTATOR_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
 
+_CONSUMERS = frozenset({"ROTATOR_CONSUMER", "ROTATOR_REPORT_KEY", "ROTATOR_REPORT_URL"})
+"""Those of rotator.client, which may be set for a whole machine."""
+
 _NO_KEY_FILE = Path("/etc/rotator/rotator.key")
 """Where a key file would be looked for if KMS did not hold the key, and no home says where."""
 _UNREADABLE = (
@@ -47,7 +50,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     except (OSError, ValueError, UserWarning):
         wrong.append(f"{variable('settings_dir')}: {_UNREADABLE}")
     else:
-        wrong += _apart(settings)
+        wrong += [*_apart(settings), *_guarded(settings)]
         if not wrong:
             return settings
     # Outside of `except`: a chained ValidationError holds what was given.
@@ -75,6 +78,14 @@ def _mounted(stated: str | None, credentials: str | None) -> dict[str, Any]:
         return SecretsSettingsSource(Settings, folder)()
 
 
+def _guarded(settings: Settings) -> Iterator[str]:
+    """Whoever may say who holds a token delays its end, so beyond this machine that takes a key."""
+    listen = settings.api_listen
+    if listen and not listen.host.is_loopback and not settings.api_key:
+        key = variable("api_key")
+        yield f"{variable('api_listen')}: others reach that address; set {key}, or use 127.0.0.1"
+
+
 def _field(name: str) -> str:
     return name.removeprefix(PREFIX).lower()
 
@@ -86,7 +97,7 @@ def _is_known(name: str) -> bool:
 def _unknown(given: Mapping[str, str]) -> Iterator[str]:
     known = [variable(field) for field, facts in Settings.model_fields.items() if facts.description]
     for name in given:
-        if _is_known(name) or _SERVICE_LINK.fullmatch(name):
+        if _is_known(name) or name in _CONSUMERS or _SERVICE_LINK.fullmatch(name):
             continue
         near = get_close_matches(name.upper(), known, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

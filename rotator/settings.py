@@ -1,10 +1,13 @@
 """The process's own settings: what each is called, what it may be, and what it allows."""
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +29,7 @@ PREFIX = "ROTATOR_"
 KMS_KEY = r"alias/[\w/-]+|arn:aws[\w-]*:kms:[\w:/-]+|mrk-[0-9a-f]{32}|[0-9a-f-]{36}"
 """How AWS's callers name a key."""
 _SECOND = timedelta(seconds=1)
+_SHORTEST_KEY = 16
 
 
 def _split(value: object) -> object:
@@ -48,6 +52,32 @@ def _hide(value: object) -> object:
 
 def _hide_one(value: object) -> object:
     return Secret(value.strip()) if isinstance(value, str) else value
+
+
+class Listen(NamedTuple):
+    """Where to listen."""
+
+    host: IPv4Address | IPv6Address
+    port: int
+
+
+def _listen(value: object) -> object:
+    """An address as it stands, no name: what a name means is for others to say."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    with suppress(ValueError):
+        parts = urlsplit(f"//{text}")
+        if parts.port and parts.netloc == text and "@" not in text:
+            return Listen(ip_address(parts.hostname or ""), parts.port)
+    raise ValueError("no address and port; write 127.0.0.1:8421, 0.0.0.0:8421 or [::]:8421")
+
+
+def _long_enough(key: Secret | None) -> Secret | None:
+    text = key.reveal() if key else "x" * _SHORTEST_KEY
+    if len(text) < _SHORTEST_KEY or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("no key; write 16 characters or more: openssl rand -hex 32")
+    return key
 
 
 def _absolute(folder: Path) -> Path:
@@ -149,6 +179,18 @@ class Settings(BaseSettings):
     )
     notify_key: Annotated[Secret | None, BeforeValidator(_hide_one)] = Field(
         None, description="Signs those requests: whsec_ and 24 to 64 bytes in base64; secret."
+    )
+    api_listen: Annotated[Listen | None, BeforeValidator(_listen)] = Field(
+        None,
+        description="Where the worker's API listens, as address:port: consumers report there which"
+        " generation they hold. Unset: nowhere.",
+    )
+    api_key: Annotated[Secret | None, AfterValidator(_long_enough), BeforeValidator(_hide_one)] = (
+        Field(
+            None,
+            description="What they show it, as a bearer token; needed beyond loopback; secret. All"
+            " that it opens is that.",
+        )
     )
     allowed_seed_prefixes: Words = Field(
         (),

@@ -28,6 +28,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "due_at": "the next look",
         "generation": "of the published token",
         "job_file": "whether a job file gives it",
+        "consumers": "consumer, generation and seen_at of each that reported within the last hour",
     },
     "explain": {
         "credential": "job/credential",

@@ -21,7 +21,11 @@ def worker(
     from rotator.engine import run
 
     house = House.open()
-    return run.main(house.settings, house.environ, standby=standby)
+    if house.settings.api_listen is None:
+        return run.main(house.settings, house.environ, standby=standby)
+    from rotator.web.listener import serving
+
+    return run.main(house.settings, house.environ, standby=standby, beside=serving)
 
 
 def health(as_json: options.Json = False) -> int:

@@ -17,7 +17,7 @@ from rotator.settings import Settings
 
 if TYPE_CHECKING:
     from rotator.jobs.job import Credential, JobBook
-    from rotator.ledger.base import Ledger, Row
+    from rotator.ledger.base import Holder, Ledger, Row
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
     from rotator.rotation.tools import Tools
@@ -86,6 +86,15 @@ class House:
             return []
         with self.ledger() as ledger:
             return ledger.rows()
+
+    def holders(self) -> "list[Holder]":
+        """What consumers said lately of what they hold, where any said so."""
+        from rotator.rotation.outlived import HEARD
+
+        if not self.ledger_path.exists():
+            return []
+        with self.ledger() as ledger:
+            return ledger.holders(self.clock.now() - HEARD)
 
     @contextmanager
     def leased(self, name: str) -> "Iterator[Ledger | None]":

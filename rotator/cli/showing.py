@@ -10,11 +10,11 @@ from rotator.model import State
 from rotator.triage import BY_REASON, trouble_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from rotator.cli.opening import House
-    from rotator.ledger.base import Line, Row
+    from rotator.ledger.base import Holder, Line, Row
     from rotator.rotation.standing import Standing
     from rotator.triage import Trouble
 
@@ -34,6 +34,7 @@ def status(
     MARGIN is how long consumers stay healthy if everything stopped now.
     """
     from rotator.cli import out
+    from rotator.cli.adoption import by_credential
     from rotator.cli.opening import House
     from rotator.rotation.standing import gravest
 
@@ -41,10 +42,12 @@ def status(
     now = house.clock.now()
     alive = house.worker_is_alive()
     found = _standings(house, names, now, alive=alive)
+    holders = by_credential(house.holders())
     if as_json:
-        out.say_json(_whole(house, found, alive=alive))
+        out.say_json(_whole(house, found, holders, alive=alive))
     else:
         _table(found, now)
+        _behind(found, holders)
         if any(each.row for each in found) and not alive:
             out.say("no worker is alive, so nothing is renewed: `rotator worker`")
         _others(house)
@@ -73,6 +76,24 @@ def _table(found: "Sequence[Standing]", now: "datetime") -> None:
              "NEXT LOOK", "WHAT")  # fmt: skip
     if found:
         out.table(heads, [_line(each, now) for each in found])
+
+
+def _behind(found: "Sequence[Standing]", holders: "Mapping[str, Sequence[Holder]]") -> None:
+    """Who has not taken the published token yet, of those that report."""
+    from rotator.cli import out
+    from rotator.cli.adoption import behind
+
+    for each in found:
+        for said in behind(holders.get(each.credential, ()), _published(each)):
+            out.say(f"{each.credential}: {said}")
+
+
+def _published(each: "Standing") -> int:
+    """The generation that consumers can read, 0 where there is none."""
+    from rotator.model import Shelf
+
+    record = each.row.records.get(Shelf.TOKEN) if each.row else None
+    return record.generation if record else 0
 
 
 def _line(each: "Standing", now: "datetime") -> tuple[str, ...]:
@@ -139,9 +160,19 @@ def _others(house: "House") -> None:
         out.say(f"no job files in {house.settings.jobs_dir}: `rotator init` writes one")
 
 
-def _whole(house: "House", found: "Sequence[Standing]", *, alive: bool) -> dict[str, Any]:
+def _whole(
+    house: "House",
+    found: "Sequence[Standing]",
+    holders: "Mapping[str, Sequence[Holder]]",
+    *,
+    alive: bool,
+) -> dict[str, Any]:
+    from rotator.cli.adoption import plain
+
     return {
-        "credentials": [_plain(each) for each in found],
+        "credentials": [
+            {**_plain(each), "consumers": plain(holders.get(each.credential, ()))} for each in found
+        ],
         "off": {job.name: job.off for job in house.book.jobs if job.off},
         "mistakes": len(house.book.mistakes),
         "worker": alive,
@@ -150,10 +181,8 @@ def _whole(house: "House", found: "Sequence[Standing]", *, alive: bool) -> dict[
 
 def _plain(each: "Standing") -> dict[str, Any]:
     from rotator.cli import out
-    from rotator.model import Shelf
 
     row = each.row
-    published = row.records.get(Shelf.TOKEN) if row else None
     return {
         "credential": each.credential,
         "state": each.state,
@@ -166,7 +195,7 @@ def _plain(each: "Standing") -> dict[str, Any]:
         "refresh_renew_at": row.refresh_renew_at if row else None,
         "margin_seconds": out.seconds(each.margin),
         "due_at": _next_look(row) if row else None,
-        "generation": published.generation if published else 0,
+        "generation": _published(each),
         "job_file": each.has_job,
     }
 

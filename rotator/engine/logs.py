@@ -25,6 +25,7 @@ _FLOORS: Mapping[str, int | str] = {
     **dict.fromkeys(("alembic", "boto3", "botocore", "httpcore", "httpx", "urllib3"), "WARNING"),
     "apscheduler": "WARNING",
     "apscheduler.scheduler": "ERROR",  # warns of a sweep that runs already, which is normal
+    "waitress": logging.CRITICAL + 1,  # quotes what strangers send to the API
     "apprise": logging.CRITICAL + 1,  # names addresses; alerts.py says what failed
 }
 _UNWELL = frozenset({State.NEEDS_A_PERSON, State.EXPIRED, State.LATE, State.BACKING_OFF})

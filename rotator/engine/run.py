@@ -10,8 +10,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from typing import NamedTuple
 
 from rotator import __version__
 from rotator.clock import Clock
@@ -24,16 +25,42 @@ from rotator.jobs.job import JobBook
 from rotator.ledger import migrations
 from rotator.ledger.damage import refuse_damaged
 from rotator.ledger.lockfile import WorkerLock
+from rotator.ledger.sql import SqlLedger
 from rotator.references import Place
 from rotator.settings import Settings, variable
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_STOP, signal.SIGHUP)
+_SECRET = ("alert_urls", "api_key", "notify_key", "notify_urls")
+"""Settings that no child of the worker is handed."""
 _STANDBY_LOOK = timedelta(seconds=10)
 """Real time between two words to systemd while standing by."""
 
 
-def main(settings: Settings, environ: Mapping[str, str], *, standby: bool = True) -> int:
+Beside = Callable[[Settings, SqlLedger, Clock, Callable[[], JobBook]], AbstractContextManager[None]]
+"""What runs beside the worker for as long as it holds the ledger: rotator.web, a layer above."""
+
+
+class _Around(NamedTuple):
+    """Who is told, and what else runs."""
+
+    notifier: Notifier
+    send: alerts.Send | None
+    addresses: Sequence[webhooks.Address]
+    beside: Beside
+
+
+def _nothing(*_: object) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def main(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    standby: bool = True,
+    beside: Beside = _nothing,
+) -> int:
     """Work until told to stop; the exit code. Raises RotatorError where it cannot begin.
 
     While another worker holds the ledger it stands by, or raises LedgerBusy without `standby`.
@@ -56,7 +83,7 @@ def main(settings: Settings, environ: Mapping[str, str], *, standby: bool = True
             lock, stop, notifier, log.info, lambda: assembly.warm(settings, environ)
         ):
             return 0
-        return _work(settings, environ, orders, notifier, send, addresses)
+        return _work(settings, environ, orders, _Around(notifier, send, addresses, beside))
 
 
 def _stand_by(
@@ -93,9 +120,7 @@ def _work(
     settings: Settings,
     environ: Mapping[str, str],
     orders: Orders,
-    notifier: Notifier,
-    send: alerts.Send | None,
-    addresses: Sequence[webhooks.Address],
+    around: _Around,
 ) -> int:
     log = logs.logger()
     refuse_damaged(assembly.ledger_path(settings))
@@ -107,17 +132,19 @@ def _work(
         assembly.open_ledger(settings) as ledger,
         assembly.open_tools(settings, environ, ledger=ledger) as tools,
     ):
-        return Worker(
+        worker = Worker(
             tools,
             ledger,
             lambda: _book(settings, environ),
             slots=settings.threads,
             told=Told(
-                alerts.Alerts(send, ledger, tools.clock, log, place),
-                webhooks.opened(addresses, ledger, tools.clock, log),
-                notifier,
+                alerts.Alerts(around.send, ledger, tools.clock, log, place),
+                webhooks.opened(around.addresses, ledger, tools.clock, log),
+                around.notifier,
             ),
-        ).run(orders)
+        )
+        with around.beside(settings, ledger, tools.clock, lambda: worker.book):
+            return worker.run(orders)
 
 
 def _book(settings: Settings, environ: Mapping[str, str]) -> JobBook:
@@ -125,7 +152,7 @@ def _book(settings: Settings, environ: Mapping[str, str]) -> JobBook:
     book = assembly.load_book(settings, environ)
     seeds = {ref for each in book.credentials.values() for ref in each.seeds.values()}
     named = (ref.name for ref in seeds if ref.place is Place.ENV)
-    hardening.hide_from_children([variable("alert_urls"), *named])
+    hardening.hide_from_children([*map(variable, _SECRET), *named])
     return book
 
 

@@ -102,6 +102,11 @@ class Worker:
             raise self._fatal
         return code
 
+    @property
+    def book(self) -> JobBook:
+        """The job files as they were last read."""
+        return self._book
+
     def _obey(self, orders: Orders) -> int:
         while True:
             order = None

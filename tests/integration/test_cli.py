@@ -4,6 +4,8 @@ import json
 import os
 import re
 import traceback
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from socket import gethostname
 from typing import Any
@@ -16,6 +18,7 @@ from rotator.cli.exits import MEANINGS, Exit, exit_for
 from rotator.cli.explained import LINES
 from rotator.clock import Clock
 from rotator.errors import BadSettings, LedgerBusy, LedgerTooNew, StoreDenied
+from rotator.ledger.base import Holder
 from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.migrations import HEAD
 from rotator.ledger.sql import SqlLedger
@@ -205,6 +208,33 @@ def test_status_tells_jobs_that_are_off_files_that_are_broken_and_rows_without_a
     assert "amino: off until AMINO is set" in out
     assert "1 job file with mistakes: `rotator check`" in out
     assert here.run("status", "--json").json["off"] == {"amino": "AMINO"}
+
+
+def test_status_tells_who_still_holds_an_older_token(here: Town) -> None:
+    for _ in range(3):
+        here.run("rotate", "alation/etl")
+    generation = int(here.secret("alation/etl")["generation"])
+    assert generation > 2
+    held = {"etl-0": generation - 1, "billing-7d9f": generation - 1, "old": generation - 2}
+    held |= {"new": generation, "ahead": generation + 1}
+    now = Clock().now()
+    said = [
+        Holder(credential="alation/etl", consumer=name, generation=each, seen_at=now)
+        for name, each in held.items()
+    ]
+    long_ago = replace(said[0], consumer="silent", seen_at=now - timedelta(minutes=61))
+    with closing(SqlLedger.open(here.ledger_path, create=False)) as ledger:
+        ledger.hold([*said, long_ago])
+    out = here.run("status").out
+    assert f"alation/etl: 1 of 5 consumers still holds generation {generation - 2}: old\n" in out
+    assert (
+        f"alation/etl: 2 of 5 consumers still hold generation {generation - 1}:"
+        " billing-7d9f, etl-0\n"
+    ) in out
+    assert "still" not in here.run("status", "oauth").out
+    etl = here.run("status", "--json").json["credentials"][0]
+    assert {each["consumer"]: each["generation"] for each in etl["consumers"]} == held
+    assert set(etl["consumers"][0]) == {"consumer", "generation", "seen_at"}
 
 
 def test_what_a_worker_is_at_is_rotating(here: Town) -> None:

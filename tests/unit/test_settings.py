@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rotator.environment import load_settings
 from rotator.errors import BadSettings
+from rotator.model import Secret
 from rotator.settings import Settings, variable
 
 HOME = {"HOME": "/home/ada"}
@@ -93,7 +94,49 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     assert load_settings(HOME | {"ROTATOR_THREADS": "", "ROTATOR_KEY_FILE": ""}).threads == 8
 
 
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ("127.0.0.1:8421", "127.0.0.1", 8421),
+        (" 127.9.9.9:1 ", "127.9.9.9", 1),
+        ("[::1]:65535", "::1", 65535),
+    ],
+)
+def test_the_api_listens_at_an_address(given: str, host: str, port: int) -> None:
+    found = load_settings(HOME | {"ROTATOR_API_LISTEN": given}).api_listen
+    assert found is not None
+    assert (str(found.host), found.port) == (host, port)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8421", "[::]:8421", "10.0.0.7:8421"])
+def test_beyond_loopback_the_api_wants_a_key(address: str) -> None:
+    given = {"ROTATOR_API_LISTEN": address}
+    assert complaint(given) == [
+        "ROTATOR_API_LISTEN: others reach that address; set ROTATOR_API_KEY, or use 127.0.0.1"
+    ]
+    settings = load_settings(HOME | given | {"ROTATOR_API_KEY": "0123456789abcdef\n"})
+    assert settings.api_key == Secret("0123456789abcdef")
+
+
+def test_what_is_set_for_consumers_is_no_error() -> None:
+    names = ("ROTATOR_CONSUMER", "ROTATOR_REPORT_KEY", "ROTATOR_REPORT_URL")
+    assert load_settings(HOME | dict.fromkeys(names, "x")) == load_settings(HOME)
+
+
 WRONG = {
+    "ROTATOR_API_LISTEN": [
+        "8421",
+        ":8421",
+        "localhost:8421",
+        "127.0.0.1",
+        "127.0.0.1:0",
+        "::1:1",
+        "127.0.0.1:65536",
+        "x@127.0.0.1:1",
+        "127.0.0.1:1/x",
+        CANARY,
+    ],
+    "ROTATOR_API_KEY": ["0123456789abcde", "two words, a key", "a key of 16 l\u00e9tters"],
     "ROTATOR_ALLOWED_ADDRESSES": ["everything", "10.0.0.0/33", CANARY],
     "ROTATOR_TLS_CA_FILE": ["ca.pem", f"{CANARY}/ca.pem"],
     "ROTATOR_SEAL_KMS_KEY": ["rotator", "kms:alias/rotator", CANARY, "alias/a b"],

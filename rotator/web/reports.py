@@ -1,0 +1,78 @@
+"""What consumers reported and the ledger does not know yet.
+
+A report waits here for some seconds, and all that came meanwhile is one transaction: whoever sends
+without end costs the ledger no more than that. What is lost with the process, or could not be
+written, the consumers say again within ten minutes.
+"""
+
+import threading
+from typing import Any
+
+from rotator.clock import Clock
+from rotator.errors import LedgerError
+from rotator.ledger.base import Holder, Ledger
+
+MOST = 2_000
+"""Consumers in one transaction, each with one credential: some 50 ms of the ledger's time."""
+_EVERY = 5.0
+"""Seconds, real ones, from the first report to the transaction."""
+
+
+class Reports:
+    """Thread-safe; one thread of its own writes."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, log: Any) -> None:
+        self._ledger, self._clock, self._log = ledger, clock, log
+        self._waiting: dict[tuple[str, str], Holder] = {}
+        self._lock = threading.Lock()
+        self._some, self._stopped = threading.Event(), threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="reports", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, credential: str, consumer: str, generation: int) -> bool:
+        """False: too many wait, and this one is not taken."""
+        said = Holder(
+            credential=credential,
+            consumer=consumer,
+            generation=generation,
+            seen_at=self._clock.now(),
+        )
+        with self._lock:
+            if len(self._waiting) >= MOST and (credential, consumer) not in self._waiting:
+                return False
+            self._waiting[credential, consumer] = said
+        self._some.set()
+        return True
+
+    def flush(self) -> None:
+        """Write what waits. A ledger that fails is said once, until it works again."""
+        self._some.clear()
+        with self._lock:
+            taken, self._waiting = tuple(self._waiting.values()), {}
+        if not taken:
+            return
+        try:
+            self._ledger.hold(taken)
+            self._failing = False
+        except LedgerError as error:
+            if not self._failing:
+                self._log.warning("reports are lost", error=type(error).__name__, text=str(error))
+            self._failing = True
+
+    def close(self, seconds: float = 5.0) -> None:
+        """What waits is written, if that takes no longer."""
+        self._stopped.set()
+        self._some.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while True:
+            self._some.wait()
+            self._stopped.wait(_EVERY)
+            self.flush()
+            if self._stopped.is_set():
+                return
