@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.clock import new_id
 from rotator.errors import Rejected, RotatorError
 from rotator.model import REFRESH_TOKEN, Secret, State, Token
 from rotator.providers.base import Alive
@@ -194,3 +195,16 @@ def test_a_provider_that_cannot_be_asked_does_not_keep_the_chains_from_turning()
 )
 def test_what_somebody_wrote_into_the_keyring_is_no_number_by_force(odd: str) -> None:
     assert not stands_apart({TURNED: odd}, 5)
+
+
+def test_a_spare_that_nobody_dated_is_used_in_turn_all_the_same() -> None:
+    of = paired(SSO)
+    of.rotate()
+    hand_over(of)
+    kept = of.kept()
+    undated = {**kept, "spare_issued_at": "", "generation": str(int(kept["generation"]) + 1)}
+    spec = of.credential.keyring_secret
+    assert spec is not None
+    of.tools.store.put(spec, new_id(), undated)
+    assert dead_in_hand(of, 3 * DAY) == 0
+    assert of.kept()[REFRESH_TOKEN] == kept[SPARE] or of.kept()[SPARE] == kept[SPARE]
