@@ -80,9 +80,11 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
     for credential in chosen:
         yield from check_schedule.schedule(credential, rows.get(credential.qualified), house.clock)
         yield from check_schedule.gaps(credential)
-        yield from check_readers.readers(credential, rows.get(credential.qualified), house.clock)
     yield from check_jobs.limits(house, chosen)
     with house.store() as store:
+        asked = None if offline else store
+        for each in chosen:
+            yield from check_readers.readers(each, rows.get(each.qualified), house.clock, asked)
         yield from check_jobs.seeds(house, chosen, store, rows, offline=offline)
         if not offline:
             yield from _reached(house, chosen)

@@ -432,7 +432,7 @@ def test_check_passes_a_sound_house_and_changes_nothing(here: Town) -> None:
     assert said.code == 0, said.out
     assert [line.split(":")[0] for line in said.out.splitlines() if line] == [
         "ok    this machine", "ok    this machine", "warn  alation",
-        "      warn  sso", "ok    oauth", "ok    AWS", "1 warning; 12 things to know",
+        "      warn  sso", "ok    oauth", "ok    AWS", "1 warning; 15 things to know",
     ]  # fmt: skip
     whole = here.run("check", "--all").out
     assert "sso: limit: should an answer with a new refresh token be lost" in whole

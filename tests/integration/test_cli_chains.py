@@ -80,6 +80,10 @@ def test_a_second_chain_is_put_beside_the_first_and_closes_the_gap(here: Town) -
     assert here.alation.is_alive(held)
     assert here.secret(SSO, Shelf.KEYRING)["spare_refresh_token"] == first
     assert "refresh_token, spare" in here.run("explain", SSO).out
+    after = " ".join(here.run("check", "--all", SSO).out.split())
+    assert "--spare" not in after
+    assert "no cache keeps it as long" in after
+    assert "ECS valueFrom, environment variables of a pod: read once" in after
 
 
 def test_what_cannot_use_two_chains_is_told_so_before_a_token_is_read(here: Town) -> None:
