@@ -3,7 +3,7 @@
 | seen | next |
 |---|---|
 | the lease is gone | STOP |
-| a secret shows a version once on record, but not the last, for less than a minute | WAIT |
+| less than a minute after our last write a secret shows another version, and none newer | WAIT |
 | the current version of either secret is not the one on record | MEND |
 | a sealed answer not yet read | READ |
 | a read answer that each secret it has a token for has reached or passed | DROP |

@@ -8,7 +8,7 @@ from rotator.plan import Agreement, ShelfSeen
 from rotator.store.base import Version
 
 LAG = timedelta(minutes=1)
-"""For so long after our last write a read may show an earlier version of ours, or none."""
+"""For so long after our last write a read may show what was there before it, or nothing."""
 
 
 def shelf_seen(record: Record, shelf: Shelf, version: Version | None, now: datetime) -> ShelfSeen:
@@ -35,6 +35,8 @@ def _agreement(
     """How the current version compares with the one on record.
 
     A keyring of an equal generation is adopted too: thrown back, it may be the only living key.
+    One that is not newer, right after a write of ours, may be what that write has covered, also
+    where we never knew it: another ledger's keyring that a person adopts, a stranger's put back.
     """
     if version.id in {seal.intent.id for seal in record.seals}:
         return Agreement.SAME
@@ -42,7 +44,9 @@ def _agreement(
         return Agreement.FOREIGN_NEWER if version.fields.get("schema") else Agreement.SAME
     if version.id == on_record.version_id:
         return Agreement.SAME
-    if version.id in record.versions.get(shelf, {}):
-        return Agreement.LAGGING if _put_lately(on_record, now) else Agreement.OLDER
-    newer = version.generation + (shelf is Shelf.KEYRING) > on_record.generation
-    return Agreement.FOREIGN_NEWER if newer else Agreement.FOREIGN
+    known = version.id in record.versions.get(shelf, {})
+    if not known and version.generation + (shelf is Shelf.KEYRING) > on_record.generation:
+        return Agreement.FOREIGN_NEWER
+    if _put_lately(on_record, now):
+        return Agreement.LAGGING
+    return Agreement.OLDER if known else Agreement.FOREIGN

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotator.model import Shelf, State
+from rotator.model import Reason, Shelf, State
 from tests.rotation.stage import (
     ALBATO,
     DAY,
@@ -230,6 +230,22 @@ def test_a_stranger_s_older_version_is_put_back_once_in_a_quarter_of_an_hour() -
     run(played, 10 * MINUTE)
     assert state(played) is State.FRESH
     assert works(played)
+
+
+def test_a_stranger_s_version_that_reads_show_after_it_was_put_back_is_no_second_one() -> None:
+    played = world(ALBATO)
+    run(played, HOUR)
+    ours = dict(played.published())
+    write(played, Shelf.TOKEN, {**ours, "access_token": "stranger", "generation": "0"})
+    played.clock.at += MINUTE
+    played.aws.faults.lag = 20 * SECOND
+    outcome = played.rotate()
+    assert [step.outcome for step in outcome.steps] == ["ok"]
+    assert outcome.reason is Reason.READ_LAG
+    run(played, MINUTE)
+    assert state(played) is State.FRESH
+    assert record(played).back_offs == {}
+    assert dict(played.published()) == ours
 
 
 def test_a_stranger_s_newer_version_is_adopted_and_ours_come_after_it() -> None:

@@ -65,6 +65,27 @@ def test_a_rebuilt_ledger_of_a_chain_that_nobody_can_inspect_waits_for_a_person(
     assert first.fake.counts["presented_twice"] == 0
 
 
+def test_a_chain_that_a_person_adopts_while_reads_lag_needs_nobody_again() -> None:
+    first = world(OAUTH)
+    run(first, 3 * HOUR)
+    rebuilt = Beside.of(first)
+    rebuilt.run(first.clock.at + 6 * HOUR)
+    assert keyring.adopt(rebuilt.tools, first.credential)
+    rebuilt.rotate()
+    first.rotate()  # it has seen that another ledger owns the keyring, and not what follows
+    rebuilt.run(first.clock.at + 6 * HOUR)
+    assert state(first) is State.NEEDS_A_PERSON
+
+    first.aws.faults.lag = 30 * SECOND
+    assert keyring.adopt(first.tools, first.credential)
+    outcome = first.rotate()
+    assert outcome.reason is Reason.READ_LAG, "it is shown what has been adopted"
+    assert outcome.steps == ()
+    run(first, MINUTE)
+    assert state(first) is State.FRESH
+    assert works(first)
+
+
 def test_a_rebuilt_ledger_adopts_by_itself_what_the_provider_says_is_alive() -> None:
     first = world(SSO)
     first.rotate()

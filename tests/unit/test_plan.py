@@ -161,7 +161,7 @@ def nothing_fits(seen: Seen) -> Step | None:
 TABLE: Mapping[tuple[str, str], Callable[[Seen], Step | None]] = {
     ("the lease is gone", "STOP"): lease_is_gone,
     (
-        "a secret shows a version once on record, but not the last, for less than a minute",
+        "less than a minute after our last write a secret shows another version, and none newer",
         "WAIT",
     ): reads_lag,
     ("the current version of either secret is not the one on record", "MEND"): not_on_record,
