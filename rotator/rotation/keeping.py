@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from rotator.clock import new_id
-from rotator.errors import AnotherLedger
+from rotator.errors import AnotherLedger, Throttled, Unanswered, Unreachable
 from rotator.ledger.base import AddMark, Because, Change, Killed, Lift, Mark, MarkKind, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
 from rotator.plan import ADOPT, SEED, TURN, Step
 from rotator.policy import Holding
-from rotator.providers.base import Alive, Dead, Verdict
+from rotator.providers.base import Alive, Dead, Unknown, Verdict
 from rotator.rotation.look import Sight
 from rotator.rotation.pairs import stands_apart
 from rotator.rotation.sealed import (
@@ -62,13 +62,18 @@ def _keep_late(hands: Hands, sight: Sight, seal: Seal, token: Token) -> Done:
 
 
 def _turn(hands: Hands, sight: Sight) -> Done:
-    """A pair's chains change places; a spare that the provider disowns is no pair any more."""
+    """A pair's chains change places; a spare that the provider disowns is no pair any more.
+
+    One that it cannot be asked about changes places all the same: else an outage would be met by
+    two lines that each ask again and again, and the renewal, which may be tried before the turning,
+    would end the token in use. Should the spare be dead, its refusal turns the chains once more.
+    """
     spare, at_hand = sight.holdings.spare, sight.holdings.kept
     assert spare is not None  # noqa: S101 - they are what made this the next step
     assert at_hand is not None  # noqa: S101
     carried = handed_down(hands.credential.provider, sight.keyring)
     generation, now = hands.next_generation(sight), hands.tools.clock.now()
-    verdict = hands.inspect(REFRESH_TOKEN, spare.token)
+    verdict = _said_of(hands, spare.token)
     if isinstance(verdict, Dead):
         alone = carried | spare_fields(None) | {NO_PAIR: instant(now)}
         changes = hands.put_keyring(new_id(), at_hand, generation, alone)
@@ -78,6 +83,13 @@ def _turn(hands: Hands, sight: Sight) -> Done:
     turned = carried | spare_fields(at_hand) | {TURNED: "" if apart else str(generation)}
     changes = hands.put_keyring(new_id(), spare.token, generation, turned)
     return Done([*changes, Lift(what="keep:turn")], text=f"generation {generation}")
+
+
+def _said_of(hands: Hands, spare: Token) -> Verdict:
+    try:
+        return hands.inspect(REFRESH_TOKEN, spare)
+    except (Unreachable, Unanswered, Throttled) as error:
+        return Unknown(str(error))
 
 
 def _keep_seed(hands: Hands, sight: Sight) -> Done:

@@ -11,10 +11,21 @@ from rotator.providers.base import Alive
 from rotator.rotation import keyring
 from rotator.rotation.pairs import TRY_AGAIN, stands_apart
 from rotator.rotation.sealed import NO_PAIR, SPARE, TURNED
-from rotator.sandbox.fakes import LOST_ANSWER, LOST_REQUEST, Fault, html
+from rotator.sandbox.fakes import LOST_ANSWER, LOST_REQUEST, NOT_LISTENING, Fault, html, throttled
 from rotator.schedule import Schedule
 from tests.crash.world import World
-from tests.rotation.stage import BOTH, DAY, HOUR, PASSWORD, REGENERATE, SSO, VALIDATE, state, world
+from tests.rotation.stage import (
+    BOTH,
+    DAY,
+    HOUR,
+    PASSWORD,
+    REGENERATE,
+    SECOND,
+    SSO,
+    VALIDATE,
+    state,
+    world,
+)
 
 LOG_IN = "/integration/v1/createRefreshToken/"
 STALENESS = timedelta(minutes=15)
@@ -186,6 +197,49 @@ def test_a_provider_that_cannot_be_asked_does_not_keep_the_chains_from_turning()
     of.run(of.clock.at + 3 * DAY)
     of.fake.fail_next(VALIDATE, html(502), times=1000)
     assert dead_in_hand(of, 5 * DAY) == 0
+
+
+def asked_in(fault: Fault, *, alternate: bool) -> tuple[int, bool]:
+    """Requests in an hour of trouble from the renewal on; whether it cost the token in use."""
+    of = paired(PASSWORD, alternate=alternate)
+    of.rotate()
+    of.run(of.clock.at + 3 * DAY)
+    due_at, held = of.row.due_at, of.published()["access_token"]
+    assert due_at is not None
+    of.run(due_at - SECOND)
+    of.fake.fail_next("*", fault, times=1000)
+    before = len(of.fake.log)
+    of.run(due_at + HOUR)
+    asked = len(of.fake.log) - before
+    of.fake.heal()
+    of.run(of.clock.at + HOUR)
+    assert state(of) is State.FRESH
+    assert of.published()["access_token"] != held
+    return asked, not of.fake.is_alive(held)
+
+
+@pytest.mark.parametrize("fault", [NOT_LISTENING, LOST_ANSWER, throttled("60")], ids=str)
+def test_in_an_outage_a_pair_asks_by_one_line_and_keeps_the_token_in_use(fault: Fault) -> None:
+    alone, _ = asked_in(fault, alternate=False)
+    asked, killed = asked_in(fault, alternate=True)
+    assert asked <= alone * 5 / 4, "two lines would ask nearly twice as often"
+    assert not killed
+
+
+def test_a_spare_that_died_in_an_outage_makes_way_for_the_other_chain() -> None:
+    of = paired(PASSWORD)
+    of.rotate()
+    of.run(of.clock.at + 3 * DAY)
+    due_at = of.row.due_at
+    assert due_at is not None
+    of.run(due_at - SECOND)
+    of.fake._refresh[of.kept()[SPARE]].revoked = True  # noqa: SLF001
+    of.fake.fail_next(VALIDATE, NOT_LISTENING)
+    of.run(due_at + HOUR)
+    assert state(of) is State.FRESH
+    assert of.fake.is_alive(of.published()["access_token"])
+    assert dead_in_hand(of, 5 * DAY) == 0
+    assert of.kept().get(SPARE)
 
 
 @pytest.mark.parametrize(
