@@ -132,13 +132,13 @@ class Watch:
     def after(self, citizen: Citizen, now: datetime, rest: Rest | None) -> None:
         """Everything, after a walk or whatever else may have changed the world."""
         told = self.of[citizen.name]
+        self._spent(citizen, told, now)  # before a chain that is new ends what excuses it
         for shelf, spec in citizen.credential.secrets.items():
             self._shelf(citizen, told, shelf, spec.name, now)
         if rest is not None:
             self._rested(told, rest)
         self._consumer(citizen, now)
         self._asked(citizen, now)
-        self._spent(citizen, told, now)
         if rest is not None and rest.state is State.NEEDS_A_PERSON:
             self._person(citizen, now, rest)
 

@@ -453,13 +453,18 @@ class World:
                 return
 
     def help(self, citizen: Citizen) -> None:
-        """A person comes; again in an hour, where it did not work."""
+        """A person comes; again in an hour, where it did not work.
+
+        Where it has mended itself they go home: what is yet to come of a request stays its cause.
+        """
         citizen.help_comes = False
+        rest = self.watch.of[citizen.name].rest
+        if rest is None or rest.state is not State.NEEDS_A_PERSON:
+            return
         self._take_away(citizen)
         self.worker.forget(citizen)
-        rest = self.watch.of[citizen.name].rest
         helped = people.help_out(
-            self.worker.tools(citizen), citizen, rest.text if rest else "", f"{next(self._edits)}"
+            self.worker.tools(citizen), citizen, rest.text, f"{next(self._edits)}"
         )
         self.worker.forget(citizen)
         self.watch.after(citizen, self.time.at, None)
