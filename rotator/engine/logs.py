@@ -7,9 +7,10 @@ errors' words. What libraries log goes the same way out, and only from warnings 
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -58,11 +59,26 @@ def set_up(settings: Settings, out: TextIO | None = None) -> None:
     root.setLevel(level)
     structlog.configure(
         processors=[*before, _renderer(settings, out)],
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(out))),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     _hold_down()
+
+
+class _Unfailing:
+    """A stream whose failure costs a line, and nothing else: no full disk ends a rotation."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._out.flush()
 
 
 def _renderer(settings: Settings, out: TextIO) -> Processor:

@@ -96,8 +96,10 @@ class Worker:
         self._timetable.start(self._book.jobs)
         self._feeder.wish(self._stuck())
         self._ready()
-        code = self._obey(orders)
-        self._end()
+        try:
+            code = self._obey(orders)
+        finally:  # else its threads would keep a process that does nothing any more
+            self._end()
         if self._fatal is not None:
             raise self._fatal
         return code

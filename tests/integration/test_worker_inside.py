@@ -127,6 +127,18 @@ def test_a_scheduler_that_died_ends_the_worker_for_its_supervisor(
     assert "the scheduler has stopped" in house.said.getvalue()
 
 
+def test_a_worker_that_breaks_ends_its_threads_before_it_goes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: Orders) -> int:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(house.worker, "_obey", breaks)
+    with pytest.raises(RuntimeError, match="odd"):
+        house.worker.run(house.orders)
+    house.says("stopped")
+
+
 def test_a_job_that_was_edited_is_looked_at_at_once(house: House) -> None:
     house.start()
     house.until(lambda: house.walked)

@@ -1,4 +1,4 @@
-"""The short soak of `make test`; `make soak` is the long one."""
+"""The short soak of .ci/run, and that it can fail; `make soak` is the long one."""
 
 from argparse import Namespace
 

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -133,3 +134,19 @@ def test_people_get_plain_lines_and_no_colours_in_a_file() -> None:
     assert "credential=alation/etl" in first
     assert "odd" in second
     assert "\x1b" not in out.getvalue()
+
+
+class Full(io.StringIO):
+    """A log file on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", text[:0])
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() -> None:
+    logs.set_up(load_settings({"HOME": "/home/ada"}), Full())
+    logs.logger().error("the disk is full")
+    logs.observer(logs.logger(), Clock())(stepped())
