@@ -2,10 +2,12 @@
 
 import pytest
 
-from rotator.model import State
+from rotator.model import Reason, Shelf, State
+from rotator.plan import Step, Verb
+from rotator.rotation import walk
 from tests.crash.doors import Effects, Killed
 from tests.crash.plays import scenario
-from tests.rotation.stage import ALBATO, watched
+from tests.rotation.stage import ALBATO, HOUR, is_home, record, run, watched, world
 
 
 def test_an_answer_is_read_and_published_in_one_write() -> None:
@@ -37,3 +39,19 @@ def test_what_a_worker_published_that_then_died_is_no_token_handed_out_again() -
     assert played.published() == published
     assert played.ledger.back_offs(played.credential.qualified) == []
     assert played.row.records
+
+
+def test_a_walk_that_never_comes_to_rest_backs_off_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played = world(ALBATO)
+    played.rotate()
+    endless = Step(Verb.MEND, Reason.FOREIGN_NEWER, Shelf.TOKEN)
+    monkeypatch.setattr(walk, "next_step", lambda _: endless)
+    outcome = played.rotate()
+    assert outcome.reason is Reason.TOO_MANY_STEPS
+    assert len(outcome.steps) == walk.MOST_STEPS + 1
+    assert walk.WALK in record(played).back_offs
+    monkeypatch.undo()
+    run(played, HOUR)
+    assert is_home(played)
