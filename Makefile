@@ -36,11 +36,11 @@ dev: $(STAMP)-lint ## make .venv with all that the targets below need; PYTHON=py
 
 .PHONY: test
 test: $(STAMP)-test ## run the tests; TESTS=tests/unit ARGS='-k name' WORKERS=0
-	$(PY) -m pytest -n $(WORKERS) $(TESTS) $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(TESTS) $(ARGS)
 
 .PHONY: coverage
 coverage: $(STAMP)-test ## run the tests, and hold their coverage to the thresholds
-	$(PY) -m pytest -n $(WORKERS) --cov --cov-report= $(SEARCHES:%=--ignore=tests/%) $(TESTS) $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= $(SEARCHES:%=--ignore=tests/%) $(TESTS) $(ARGS)
 	.ci/coverage $(PY)
 
 .PHONY: check
@@ -80,7 +80,7 @@ deploy: ## judge deploy/: Dockerfile, Compose, systemd, Kubernetes, IAM
 .PHONY: readers
 readers: $(STAMP)-test ## run every recipe for reading a token, with the readers' own tools
 	.ci/tools readers
-	$(PY) -m pytest -n $(WORKERS) tests/readers $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal tests/readers $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(STAMP)-fuzz ## search every place where bytes come in, guided by coverage; SECONDS=20 for each
