@@ -12,16 +12,15 @@ own protocol it answers
 """
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SHUT_RDWR, socket
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from rotator.sandbox.secrets_manager_rules import NoAnswer
 from rotator.sandbox.secrets_manager_wire import AwsService, respond
+from rotator.sandbox.serving import LoopbackServer
 
 _MOST_BYTES = 1 << 20
 
@@ -30,48 +29,16 @@ _MOST_BYTES = 1 << 20
 def serve(service: AwsService, port: int = 0) -> Iterator["SecretsManagerServer"]:
     """Listens until the block ends; port 0 is any that is free."""
     server = SecretsManagerServer(service, port)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="secrets-manager")
-    thread.start()
-    try:
+    with server.listening("secrets-manager"):
         yield server
-    finally:
-        server.stop()
-        thread.join()
 
 
-class SecretsManagerServer(ThreadingHTTPServer):
+class SecretsManagerServer(LoopbackServer):
     """`service` may be swapped for a fresh one between two tests."""
-
-    daemon_threads = False
-    request_queue_size = 128
 
     def __init__(self, service: AwsService, port: int = 0) -> None:
         self.service = service
-        self._open: set[socket] = set()
-        super().__init__(("127.0.0.1", port), _Conversation)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def stop(self) -> None:
-        """Ends the listening and every open connection, and waits for their threads."""
-        self.shutdown()
-        for connection in tuple(self._open):
-            with suppress(OSError):
-                connection.shutdown(SHUT_RDWR)
-        self.server_close()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up is none of our business."""
+        super().__init__(_Conversation, port)
 
 
 class _Conversation(BaseHTTPRequestHandler):

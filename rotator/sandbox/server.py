@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from http.client import responses
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SHUT_RDWR, socket
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from rotator.errors import Unanswered, Unreachable
 from rotator.providers.base import Answer, Request
 from rotator.providers.shapes import origin
 from rotator.sandbox.fakes import Fake, Fault, Reply
+from rotator.sandbox.serving import LoopbackServer
 
 
 class InProcessDoor:
@@ -66,38 +66,15 @@ def _wire_form(request: Request) -> tuple[str, dict[str, str], bytes]:
     return (f"{path}?{parts.query}" if parts.query else path), headers, body
 
 
-class _Server(ThreadingHTTPServer):
-    """Knows its open connections, so that stopping ends them and leaves no thread behind."""
-
-    daemon_threads = False
-    request_queue_size = 128
-
+class _Server(LoopbackServer):
     def __init__(self, fake: Fake) -> None:
         self.fake = fake
         self.closing = threading.Event()
-        self._open: set[socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up is part of the game."""
+        super().__init__(_Handler)
 
     def stop(self) -> None:
         self.closing.set()
-        self.shutdown()
-        for connection in tuple(self._open):
-            try:
-                connection.shutdown(SHUT_RDWR)
-            except OSError:
-                continue
-        self.server_close()
+        super().stop()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -144,10 +121,5 @@ def _bytes_of(reply: Reply) -> bytes:
 def served(fake: Fake) -> Iterator[str]:
     """The fake on a loopback port of its own while the context lasts: gives its base URL."""
     server = _Server(fake)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sandbox")
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.stop()
-        thread.join()
+    with server.listening("sandbox"):
+        yield server.url

@@ -4,14 +4,14 @@ One gate is one address. What it answers is the fake's business; whether the wor
 within or after the answer is the trap's.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from http.client import responses
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SHUT_RDWR, socket
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
+
+from rotator.sandbox.serving import LoopbackServer
 
 
 class Moment(StrEnum):
@@ -38,9 +38,8 @@ class Said(NamedTuple):
     body: bytes
 
 
-class Gate(ThreadingHTTPServer):
+class Gate(LoopbackServer):
     daemon_threads = True
-    request_queue_size = 128
 
     def __init__(
         self,
@@ -50,32 +49,7 @@ class Gate(ThreadingHTTPServer):
     ) -> None:
         """`name`: of the effect, empty for a consumer's; `falls`: whether the worker is dead."""
         self.answer, self.name, self.falls = answer, name, falls
-        self._open: set[socket] = set()
-        super().__init__(("127.0.0.1", 0), _Conversation)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A worker that was killed in the middle of a word is what this is about."""
-
-    def stop(self) -> None:
-        self.shutdown()
-        for connection in tuple(self._open):
-            try:
-                connection.shutdown(SHUT_RDWR)
-            except OSError:
-                continue
-        self.server_close()
+        super().__init__(_Conversation)
 
 
 class _Conversation(BaseHTTPRequestHandler):
@@ -124,10 +98,5 @@ def _bytes_of(said: Said) -> bytes:
 @contextmanager
 def opened(gate: Gate) -> Iterator[Gate]:
     """Listens until the block ends."""
-    thread = threading.Thread(target=gate.serve_forever, args=(0.1,), name="gate", daemon=True)
-    thread.start()
-    try:
+    with gate.listening("gate", poll=0.1):
         yield gate
-    finally:
-        gate.stop()
-        thread.join()
