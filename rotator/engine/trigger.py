@@ -96,7 +96,7 @@ def _span(credential: Credential, row: Row | None, shelf: Shelf) -> _Span | None
         if stated is None:
             return None
         issued_at, expires_at = _ANY, _ANY + stated
-    newest = Newest(issued_at=issued_at, expires_at=expires_at, generation=0)
+    newest = Newest(issued_at=issued_at, expires_at=expires_at)
     renewal = due(credential, _NAMES[shelf], newest)
     return None if renewal is None else (expires_at - issued_at, renewal.at - issued_at)
 

@@ -8,6 +8,7 @@ but a barred token, or one that is dead by our clock, never hides a fresh seed.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 
 from rotator.errors import SealError, SeedMissing
@@ -137,12 +138,12 @@ class Holdings:
         """The refresh token in the keyring, whoever put it there."""
         return kept_token(self.keyring)
 
-    @property
+    @cached_property
     def mints(self) -> bool:
         """Whether the refresh token in the keyring may be presented for an access token."""
         return any(self._mints(held) for held in self._kept())
 
-    @property
+    @cached_property
     def spare(self) -> Held | None:
         """The pair's other refresh token, None where there is none that may be presented."""
         token = spare_token(self.keyring)

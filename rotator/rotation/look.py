@@ -4,7 +4,7 @@ Nothing is changed and no provider is asked. What is derived here is derived ane
 nobody remembers where a rotation was.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -135,13 +135,11 @@ def _without(token: str, wanted: Mapping[str, Reason]) -> dict[str, Reason]:
     return {name: reason for name, reason in wanted.items() if name != token}
 
 
-def _choices(holdings: Holdings, wanted: Container[str], chains: Pair) -> dict[str, Choice]:
+def _choices(holdings: Holdings, wanted: Iterable[str], chains: Pair) -> dict[str, Choice]:
     """What meets each want; a second chain is made by the one grant that is for that."""
-    chosen = {
-        REFRESH_TOKEN: chains.second or holdings.choose(REFRESH_TOKEN),
-        ACCESS_TOKEN: holdings.choose(ACCESS_TOKEN),
-    }
-    return {token: choice for token, choice in chosen.items() if token in wanted and choice}
+    made = {REFRESH_TOKEN: chains.second}
+    chosen = {token: made.get(token) or holdings.choose(token) for token in wanted}
+    return {token: choice for token, choice in chosen.items() if choice}
 
 
 def _renewals(
@@ -165,10 +163,7 @@ def _facts(
         now=now,
         shelves={shelf: shelf_seen(record, shelf, found, now) for shelf, found in versions.items()},
         answers=tuple(
-            replace(
-                _answer(tools, credential, seal, now),
-                overtaken=_overtaken(seal, keyring, holdings),
-            )
+            _answer(tools, credential, seal, now, overtaken=_overtaken(seal, keyring, holdings))
             for seal in record.seals
         ),
         intents=tuple(_intent(credential, intent, now) for intent in record.open_intents),
@@ -272,12 +267,12 @@ def _newest_access(record: Record, version: Version | None, now: datetime) -> Ne
 
 def _newest_refresh(holdings: Holdings) -> Newest | None:
     held = holdings.refresh
-    if held is None:
-        return None
-    return Newest(issued_at=held.token.issued_at, expires_at=held.token.expires_at, generation=0)
+    return Newest.of(held.token) if held else None
 
 
-def _answer(tools: Tools, credential: Credential, seal: Seal, now: datetime) -> AnswerSeen:
+def _answer(
+    tools: Tools, credential: Credential, seal: Seal, now: datetime, *, overtaken: bool
+) -> AnswerSeen:
     kept_back = seal.outcome in KEPT_BACK
     reread = kept_back and seal.reader != reader(tools, credential)
     grant = credential.provider.grant(seal.intent.grant)
@@ -288,6 +283,7 @@ def _answer(tools: Tools, credential: Credential, seal: Seal, now: datetime) -> 
         read=seal.read_at is not None and not reread,
         holds=may_hold if kept_back else _worth_storing(seal, now),
         kept_back=kept_back,
+        overtaken=overtaken,
     )
 
 

@@ -145,8 +145,7 @@ def _old_at(credential: Credential, holdings: Holdings, in_use: Newest) -> datet
     spare = holdings.spare.token if holdings.spare else None
     if spare is None or spare.expires_at is None:
         return None
-    newest = Newest(issued_at=spare.issued_at, expires_at=spare.expires_at, generation=0)
-    renewal = due(credential, REFRESH_TOKEN, newest)
+    renewal = due(credential, REFRESH_TOKEN, Newest.of(spare))
     next_access = due(credential, ACCESS_TOKEN, in_use)
     if renewal is None or next_access is None:
         return None

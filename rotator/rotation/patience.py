@@ -74,8 +74,7 @@ def _due_on_arrival(answered: Answered, name: str, token: Token) -> list[BackOff
 
 
 def _renewal_at(answered: Answered, name: str, token: Token) -> datetime | None:
-    newest = Newest(issued_at=token.issued_at, expires_at=token.expires_at, generation=0)
-    renewal = due(answered.credential, name, newest)
+    renewal = due(answered.credential, name, Newest.of(token))
     return renewal.at if renewal else None
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from rotator.cron import next_firing, openings
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Intent, Record
-from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.plan import Want
 from rotator.policy import FLOOR, SKEW, Choice, Renewal, Source, Terms, join, renewal
 from rotator.rotation.holdings import Holdings
@@ -26,7 +26,12 @@ class Newest:
 
     issued_at: datetime | None
     expires_at: datetime | None
-    generation: int
+    generation: int = 0
+
+    @classmethod
+    def of(cls, token: Token) -> "Newest":
+        """A token whose answer does not matter."""
+        return cls(issued_at=token.issued_at, expires_at=token.expires_at)
 
 
 def terms(schedule: Schedule, name: str, issued_at: datetime, expires_at: datetime) -> Terms:
