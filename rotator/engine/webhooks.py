@@ -16,7 +16,6 @@ import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,6 +27,7 @@ from rotator.model import Secret, Shelf
 from rotator.plan import Verb
 from rotator.providers.base import Answer, Request
 from rotator.providers.http import Door
+from rotator.providers.wire import literal
 from rotator.rotation.walk import Outcome
 from rotator.settings import Settings, variable
 
@@ -231,15 +231,10 @@ def _is_fit(url: str) -> bool:
     except ValueError:
         return False
     plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc
-    safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
+    address = literal(parts.hostname or "")
+    loopback = address is not None and address.is_loopback
+    safe = parts.scheme == "https" or (parts.scheme == "http" and loopback)
     return plain and safe and bool(parts.hostname)
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _key(given: Secret | None) -> bytes:

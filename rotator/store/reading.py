@@ -103,27 +103,20 @@ class Reader:
 
     def current(self, spec: SecretSpec) -> tuple[Version | None, Refused | None]:
         """The current version, or the refusal that means "none"; raises every other."""
+        return self._get(spec, VersionStage=CURRENT)
+
+    def version(self, spec: SecretSpec, version_id: str) -> Version | None:
+        """An earlier version, whatever label it has or has not; None where it is gone."""
+        return self._get(spec, VersionId=version_id)[0]
+
+    def _get(self, spec: SecretSpec, **which: str) -> tuple[Version | None, Refused | None]:
         try:
-            told = self._aws.ask(
-                "GetSecretValue", spec.name, SecretId=spec.name, VersionStage=CURRENT
-            )
+            told = self._aws.ask("GetSecretValue", spec.name, SecretId=spec.name, **which)
         except Refused as refusal:
             if refusal.code not in (NOT_FOUND, INVALID_REQUEST):
                 raise
             return None, refusal
         return _version(told), None
-
-    def version(self, spec: SecretSpec, version_id: str) -> Version | None:
-        """An earlier version, whatever label it has or has not; None where it is gone."""
-        try:
-            told = self._aws.ask(
-                "GetSecretValue", spec.name, SecretId=spec.name, VersionId=version_id
-            )
-        except Refused as refusal:
-            if refusal.code not in (NOT_FOUND, INVALID_REQUEST):
-                raise
-            return None
-        return _version(told)
 
     def _is_plainly_ours(self, spec: SecretSpec, version: Version) -> bool:
         """By its value, and by a name that no other environment writes to or that we looked at."""
