@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -67,10 +68,11 @@ def test_a_demo_shows_all_that_was_promised_and_leaves_nothing_behind() -> None:
     assert not any(is_alive(pid) for pid in pids)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_no_process_behind(number: signal.Signals) -> None:
+@contextmanager
+def started(*command: str) -> Iterator[tuple[subprocess.Popen[str], int, Iterator[str]]]:
+    """A demo that has published something: it, its worker's pid, and the lines to come."""
     playing = subprocess.Popen(
-        [sys.executable, "-c", HEARS],
+        command,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -80,6 +82,12 @@ def test_an_interrupted_demo_leaves_no_process_behind(number: signal.Signals) ->
         lines = iter(output.readline, "")
         pid = int(PID.findall(next(lines))[0])
         next(line for line in lines if "published" in line)
+        yield playing, pid, lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_no_process_behind(number: signal.Signals) -> None:
+    with started(sys.executable, "-c", HEARS) as (playing, pid, lines):
         playing.send_signal(number)
         rest = "".join(lines)
     assert playing.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], rest
@@ -204,17 +212,7 @@ def test_lines_thin_out_renewals_and_set_the_kill_apart(stage: Stage) -> None:
 
 
 def test_a_demo_that_is_killed_takes_its_worker_with_it() -> None:
-    playing = subprocess.Popen(
-        [*DEMO, "60"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert playing.stdout is not None
-    with playing, playing.stdout as output:
-        lines = iter(output.readline, "")
-        pid = int(PID.findall(next(lines))[0])
-        next(line for line in lines if "published" in line)
+    with started(*DEMO, "60") as (playing, pid, _):
         assert is_alive(pid)
         playing.kill()
     clock = Clock()

@@ -58,6 +58,15 @@ def hand_over(of: World, token: str | None = None) -> keyring.Taken:
     )
 
 
+def turning() -> World:
+    """A pair under SSO that has been used in turn for two days."""
+    of = paired(SSO)
+    of.rotate()
+    hand_over(of)
+    of.run(of.clock.at + 2 * DAY)
+    return of
+
+
 @pytest.mark.parametrize("name", [PASSWORD, BOTH])
 def test_with_a_password_the_pair_makes_itself_and_no_consumer_ever_holds_a_dead_token(
     name: str,
@@ -121,10 +130,7 @@ def test_a_pair_is_given_up_where_the_second_chain_ends_the_first() -> None:
 
 
 def test_the_second_chain_takes_over_from_a_first_that_died() -> None:
-    of = paired(SSO)
-    of.rotate()
-    hand_over(of)
-    of.run(of.clock.at + 2 * DAY)
+    of = turning()
     of.fake.revoke(of.kept()[REFRESH_TOKEN])
     of.run(of.clock.at + DAY)
     assert state(of) is State.FRESH
@@ -132,10 +138,7 @@ def test_the_second_chain_takes_over_from_a_first_that_died() -> None:
 
 
 def test_a_spare_that_died_is_noticed_before_anything_hangs_on_it() -> None:
-    of = paired(SSO)
-    of.rotate()
-    hand_over(of)
-    of.run(of.clock.at + 2 * DAY)
+    of = turning()
     of.fake.revoke(of.kept()[SPARE])
     of.run(of.clock.at + DAY)
     assert of.kept().get(NO_PAIR)
@@ -144,10 +147,7 @@ def test_a_spare_that_died_is_noticed_before_anything_hangs_on_it() -> None:
 
 
 def test_with_both_chains_dead_and_no_password_a_person_is_called() -> None:
-    of = paired(SSO)
-    of.rotate()
-    hand_over(of)
-    of.run(of.clock.at + 2 * DAY)
+    of = turning()
     of.fake.revoke(of.kept()[REFRESH_TOKEN])
     of.fake.revoke(of.kept()[SPARE])
     of.run(of.clock.at + 2 * DAY)
@@ -155,10 +155,7 @@ def test_with_both_chains_dead_and_no_password_a_person_is_called() -> None:
 
 
 def test_a_new_first_chain_leaves_the_spare_where_it_is() -> None:
-    of = paired(SSO)
-    of.rotate()
-    hand_over(of)
-    of.run(of.clock.at + 2 * DAY)
+    of = turning()
     spare = of.kept().get(SPARE)
     value = Token(value=Secret(of.fake.hand_made(7)))
     keyring.seed(of.tools, of.credential, value, Alive())
