@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rotator.cli import out
-from rotator.ledger.base import Holder
+from rotator.ledger.facts import Holder
 
 _NAMED = 5
 """Consumers in one line; --json has all."""

@@ -8,7 +8,7 @@ from rotator.cli.opening import House
 from rotator.cli.out import counted
 from rotator.errors import SeedMissing
 from rotator.jobs.job import Credential, Job
-from rotator.ledger.base import Row
+from rotator.ledger.facts import Row
 from rotator.ledger.lockfile import filesystem, is_ephemeral
 from rotator.model import REFRESH_TOKEN, Shelf
 from rotator.providers.registry import plugins

@@ -9,7 +9,7 @@ from rotator.cli.out import rough
 from rotator.clock import Clock
 from rotator.errors import RotatorError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Row
+from rotator.ledger.facts import Row
 from rotator.model import ACCESS_TOKEN
 from rotator.policy import SKEW
 from rotator.readers import READERS, dead_for

@@ -7,7 +7,7 @@ from rotator.cli.checking import NOTE, OK, WARN, Finding
 from rotator.cli.out import rough
 from rotator.clock import Clock
 from rotator.jobs.job import Credential
-from rotator.ledger.base import OnRecord, Row
+from rotator.ledger.facts import OnRecord, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.policy import SHORT_LIFE, GaveWay, Renewal, fits, renewal
 from rotator.providers.base import Grant

@@ -5,7 +5,7 @@ from typing import Any
 
 from rotator.errors import LedgerError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Row
+from rotator.ledger.facts import Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf
 from rotator.plan import next_step
 from rotator.rotation.look import Sight, look

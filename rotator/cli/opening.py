@@ -17,7 +17,8 @@ from rotator.settings import Settings
 
 if TYPE_CHECKING:
     from rotator.jobs.job import Credential, JobBook
-    from rotator.ledger.base import Holder, Ledger, Row
+    from rotator.ledger.base import Ledger
+    from rotator.ledger.facts import Holder, Row
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
     from rotator.rotation.tools import Tools

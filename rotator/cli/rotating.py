@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rotator.cli.opening import House
     from rotator.cli.wishes import Ended
     from rotator.jobs.job import Credential
-    from rotator.ledger.base import Ledger, Manual
+    from rotator.ledger.base import Ledger
+    from rotator.ledger.facts import Manual
 
 _STORED = "what was asked for stays stored; `rotator status` shows what becomes of it"
 _WHATS = ("access", "refresh", "both")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rotator.cli.opening import House
-    from rotator.ledger.base import Holder, Line, Row
+    from rotator.ledger.facts import Holder, Line, Row
     from rotator.rotation.standing import Standing
     from rotator.triage import Trouble
 

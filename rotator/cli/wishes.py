@@ -10,7 +10,8 @@ from rotator.cli.opening import House
 from rotator.clock import Clock
 from rotator.errors import LedgerError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import BackOff, Ledger, Manual, Row
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import BackOff, Manual, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, State
 from rotator.rotation.keyring import request
 from rotator.rotation.tools import Tools

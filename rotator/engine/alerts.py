@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 from rotator.clock import Clock
 from rotator.errors import BadSettings
-from rotator.ledger.base import Ledger, Rest, Row
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import Row
+from rotator.ledger.writes import Rest
 from rotator.model import Reason, Secret, State
 from rotator.rotation.walk import Event
 from rotator.settings import variable

@@ -17,7 +17,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from rotator import triage
 from rotator.clock import Clock
-from rotator.ledger.base import Rest, Stepped
+from rotator.ledger.facts import Stepped
+from rotator.ledger.writes import Rest
 from rotator.model import State
 from rotator.rotation.walk import Event
 from rotator.settings import Settings

@@ -11,7 +11,8 @@ from apscheduler.triggers.base import BaseTrigger
 
 from rotator.clock import Clock
 from rotator.jobs.job import Credential, Job
-from rotator.ledger.base import Ledger, Row
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.rotation.wants import Newest, due
 

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 from rotator.clock import Clock
 from rotator.errors import BadSettings, LedgerError, ProviderError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Ledger, OnRecord
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import OnRecord
 from rotator.model import Secret, Shelf
 from rotator.plan import Verb
 from rotator.providers.base import Answer, Request

@@ -3,7 +3,7 @@
 from sqlalchemy import and_, bindparam, delete, update
 from sqlalchemy.dialects.sqlite import insert
 
-from rotator.ledger import base, codec
+from rotator.ledger import codec, facts, writes
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import request, seal
 
@@ -17,16 +17,16 @@ _read = update(seal).where(_this_seal)
 _dropped = delete(seal).where(_this_seal)
 
 
-def intend(connection: Connection, _: str, change: base.Intend) -> None:
+def intend(connection: Connection, _: str, change: writes.Intend) -> None:
     connection.execute(_intend, codec.intent_columns(change.intent))
 
 
-def close(connection: Connection, whose: str, change: base.Close) -> None:
+def close(connection: Connection, whose: str, change: writes.Close) -> None:
     found = {"id_": change.intent_id, "credential_": whose, "outcome": change.outcome}
     connection.execute(_close, found)
 
 
-def mark_read(connection: Connection, whose: str, change: base.MarkRead) -> None:
+def mark_read(connection: Connection, whose: str, change: writes.MarkRead) -> None:
     connection.execute(
         _read,
         {
@@ -41,7 +41,7 @@ def mark_read(connection: Connection, whose: str, change: base.MarkRead) -> None
     )
 
 
-def drop(connection: Connection, whose: str, change: base.Drop) -> None:
+def drop(connection: Connection, whose: str, change: writes.Drop) -> None:
     connection.execute(_dropped, {"id_": change.intent_id, "credential_": whose})
 
 
@@ -49,7 +49,7 @@ _if_new = insert(request).on_conflict_do_nothing()
 _sealed = insert(seal).on_conflict_do_nothing()
 
 
-def keep(connection: Connection, answered: base.Seal) -> None:
+def keep(connection: Connection, answered: facts.Seal) -> None:
     """A second try with the same answer changes nothing; a forgotten credential loses nothing."""
     connection.execute(_if_new, codec.intent_columns(answered.intent))
     connection.execute(_sealed, codec.seal_columns(answered))

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, delete, or_, select
 from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same two methods
 
 from rotator.errors import LeaseLost
-from rotator.ledger import answers, base, codec, marks
+from rotator.ledger import answers, codec, facts, marks, writes
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     back_off,
@@ -36,14 +36,14 @@ _held = (
 )
 
 
-def check_fence(connection: Connection, lease: base.Lease) -> None:
+def check_fence(connection: Connection, lease: facts.Lease) -> None:
     """Raise LeaseLost unless this lease is the last one that was given."""
     sought = {"credential_": lease.credential, "fence_": lease.fence, "owner_": lease.owner}
     if connection.first(_held, sought) is None:
         raise LeaseLost(f"another worker holds {lease.credential}")
 
 
-def apply(connection: Connection, whose: str, change: base.Change) -> None:
+def apply(connection: Connection, whose: str, change: writes.Change) -> None:
     """Within the caller's transaction, and after `check_fence`."""
     _TABLE[type(change)](connection, whose, change)
 
@@ -62,7 +62,7 @@ _lift = delete(back_off).where(
 )
 
 
-def _apply_back_off(connection: Connection, whose: str, change: base.BackOff) -> None:
+def _apply_back_off(connection: Connection, whose: str, change: facts.BackOff) -> None:
     connection.execute(
         _back_off,
         {
@@ -77,7 +77,7 @@ def _apply_back_off(connection: Connection, whose: str, change: base.BackOff) ->
     )
 
 
-def _apply_lift(connection: Connection, whose: str, change: base.Lift) -> None:
+def _apply_lift(connection: Connection, whose: str, change: writes.Lift) -> None:
     connection.execute(_lift, {"credential_": whose, "what_": change.what})
 
 
@@ -103,7 +103,7 @@ _killed = _row.where(_c.killed_through < bindparam("through_")).values(
 )
 
 
-def _apply_on_record(connection: Connection, whose: str, change: base.OnRecord) -> None:
+def _apply_on_record(connection: Connection, whose: str, change: facts.OnRecord) -> None:
     made: dict[str, Any] = {
         "credential": whose,
         "shelf": change.shelf.value,
@@ -123,7 +123,7 @@ def _apply_on_record(connection: Connection, whose: str, change: base.OnRecord) 
         connection.execute(_row, {"credential_": whose, "access_expires_at": expires_at})
 
 
-def _apply_killed(connection: Connection, whose: str, change: base.Killed) -> None:
+def _apply_killed(connection: Connection, whose: str, change: writes.Killed) -> None:
     connection.execute(_killed, {"credential_": whose, "through_": change.through})
 
 
@@ -134,11 +134,11 @@ _revoked = delete(version).where(
 )
 
 
-def _apply_revoked(connection: Connection, whose: str, change: base.Revoked) -> None:
+def _apply_revoked(connection: Connection, whose: str, change: writes.Revoked) -> None:
     connection.execute(_revoked, {"credential_": whose, "through_": change.through})
 
 
-def _apply_mended(connection: Connection, whose: str, change: base.Mended) -> None:
+def _apply_mended(connection: Connection, whose: str, change: writes.Mended) -> None:
     connection.execute(_row, {"credential_": whose, "mended_at": codec.micros(change.at)})
 
 
@@ -152,17 +152,17 @@ _reported = update(manual).where(_this_manual)
 _stepped = insert(step)
 
 
-def _apply_met(connection: Connection, whose: str, change: base.Met) -> None:
+def _apply_met(connection: Connection, whose: str, change: writes.Met) -> None:
     met = {"id_": change.manual_id, "credential_": whose, "met_at": codec.micros(change.at)}
     connection.execute(_met, met)
 
 
-def _apply_reported(connection: Connection, whose: str, change: base.Reported) -> None:
+def _apply_reported(connection: Connection, whose: str, change: writes.Reported) -> None:
     told = {"id_": change.manual_id, "credential_": whose, "outcome": change.outcome}
     connection.execute(_reported, told)
 
 
-def _apply_stepped(connection: Connection, whose: str, change: base.Stepped) -> None:
+def _apply_stepped(connection: Connection, whose: str, change: facts.Stepped) -> None:
     connection.execute(
         _stepped,
         {
@@ -205,7 +205,7 @@ _rest = _row.values(
 )
 
 
-def _apply_rest(connection: Connection, whose: str, change: base.Rest) -> None:
+def _apply_rest(connection: Connection, whose: str, change: writes.Rest) -> None:
     connection.execute(
         _rest,
         {
@@ -224,20 +224,20 @@ def _apply_rest(connection: Connection, whose: str, change: base.Rest) -> None:
 
 
 _TABLE: Mapping[type, Callable[[Connection, str, Any], None]] = {
-    base.Intend: answers.intend,
-    base.Close: answers.close,
-    base.MarkRead: answers.mark_read,
-    base.Drop: answers.drop,
-    base.AddMark: marks.add,
-    base.LiftMark: marks.lift,
-    base.BackOff: _apply_back_off,
-    base.Lift: _apply_lift,
-    base.Killed: _apply_killed,
-    base.Revoked: _apply_revoked,
-    base.Mended: _apply_mended,
-    base.OnRecord: _apply_on_record,
-    base.Met: _apply_met,
-    base.Reported: _apply_reported,
-    base.Stepped: _apply_stepped,
-    base.Rest: _apply_rest,
+    writes.Intend: answers.intend,
+    writes.Close: answers.close,
+    writes.MarkRead: answers.mark_read,
+    writes.Drop: answers.drop,
+    writes.AddMark: marks.add,
+    writes.LiftMark: marks.lift,
+    facts.BackOff: _apply_back_off,
+    writes.Lift: _apply_lift,
+    writes.Killed: _apply_killed,
+    writes.Revoked: _apply_revoked,
+    writes.Mended: _apply_mended,
+    facts.OnRecord: _apply_on_record,
+    writes.Met: _apply_met,
+    writes.Reported: _apply_reported,
+    facts.Stepped: _apply_stepped,
+    writes.Rest: _apply_rest,
 }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from rotator.errors import LedgerError
-from rotator.ledger.base import (
+from rotator.ledger.facts import (
     BackOff,
     Because,
     Holder,

@@ -8,19 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rotator.ledger.base import (
-    BackOff,
-    Change,
-    Close,
-    Drop,
-    Killed,
-    Lift,
-    MarkRead,
-    Met,
-    OnRecord,
-    Record,
-    Seal,
-)
+from rotator.ledger.facts import BackOff, OnRecord, Record, Seal
+from rotator.ledger.writes import Change, Close, Drop, Killed, Lift, MarkRead, Met
 
 
 def foreseen(record: Record, changes: Iterable[Change]) -> Record | None:

@@ -7,7 +7,7 @@ from sqlalchemy import BindParameter, bindparam, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from rotator.ledger import codec
-from rotator.ledger.base import Holder
+from rotator.ledger.facts import Holder
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import Whole, credential, holder
 

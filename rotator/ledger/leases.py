@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, bindparam, or_, update
 
 from rotator.errors import LeaseLost
 from rotator.ledger import codec
-from rotator.ledger.base import Lease
+from rotator.ledger.facts import Lease
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import credential
 

@@ -8,13 +8,13 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
-from rotator.ledger import base, codec
+from rotator.ledger import codec, facts, writes
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import mark as refused
 from rotator.ledger.tables import spent as spent_
 
-_ANSWERED = base.Because.ANSWERED.value
-_SPENT, _REFUSED = base.MarkKind.SPENT.value, base.MarkKind.REFUSED.value
+_ANSWERED = facts.Because.ANSWERED.value
+_SPENT, _REFUSED = facts.MarkKind.SPENT.value, facts.MarkKind.REFUSED.value
 
 _refuse = insert(refused)
 _refuse = _refuse.on_conflict_do_update(
@@ -39,7 +39,7 @@ _unrefuse = delete(refused).where(
 )
 
 
-def add(connection: Connection, whose: str, change: base.AddMark) -> None:
+def add(connection: Connection, whose: str, change: writes.AddMark) -> None:
     made = change.mark
     said = {
         "key": made.key,
@@ -47,14 +47,14 @@ def add(connection: Connection, whose: str, change: base.AddMark) -> None:
         "because": made.because.value,
         "text": made.text,
     }
-    if made.kind is base.MarkKind.SPENT:
+    if made.kind is facts.MarkKind.SPENT:
         connection.execute(_spend, {**said, "by_credential": whose})
     else:
         connection.execute(_refuse, {**said, "credential": whose, "kind": _REFUSED})
 
 
-def lift(connection: Connection, whose: str, change: base.LiftMark) -> None:
-    if change.kind is base.MarkKind.SPENT:
+def lift(connection: Connection, whose: str, change: writes.LiftMark) -> None:
+    if change.kind is facts.MarkKind.SPENT:
         connection.execute(_unspend, {"key_": change.key})
     else:
         connection.execute(_unrefuse, {"key_": change.key, "credential_": whose})
@@ -75,7 +75,7 @@ _this = select(
 ).where(spent_.c.key == bindparam("key_"))
 
 
-def of(connection: Connection, whose: str) -> tuple[base.Mark, ...]:
+def of(connection: Connection, whose: str) -> tuple[facts.Mark, ...]:
     """Refusals, and what is spent or not: few, however long a chain has been turning."""
     refusals = connection.all(_refusals, {"credential_": whose})
     doubts = connection.all(_doubts, {"credential_": whose})
@@ -83,6 +83,6 @@ def of(connection: Connection, whose: str) -> tuple[base.Mark, ...]:
     return codec.decoded("mark", whose, lambda: tuple(codec.mark(*row) for row in rows))
 
 
-def spent(connection: Connection, keys: Collection[str]) -> tuple[base.Mark, ...]:
+def spent(connection: Connection, keys: Collection[str]) -> tuple[facts.Mark, ...]:
     rows = [row for key in sorted(keys) for row in connection.all(_this, {"key_": key})]
     return tuple(codec.decoded("spent", whose, codec.mark, _SPENT, *row) for whose, *row in rows)

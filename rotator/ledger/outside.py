@@ -23,7 +23,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from rotator.errors import LedgerError
 from rotator.ledger import codec, leases, meta
-from rotator.ledger.base import Manual
+from rotator.ledger.facts import Manual
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import alert, credential, manual, metadata
 from rotator.model import Reason, State

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, func, select
 
 from rotator.errors import LedgerError
-from rotator.ledger import base, codec, holders, marks
-from rotator.ledger.base import BackOff, Because, Intent, Line, Manual, OnRecord, Record, Stepped
+from rotator.ledger import codec, facts, holders, marks
 from rotator.ledger.codec import decoded
+from rotator.ledger.facts import BackOff, Because, Intent, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     back_off,
@@ -163,7 +163,7 @@ _rows = select(credential).order_by(credential.c.name)
 _every_on_record = select(on_record)
 
 
-def rows(connection: Connection, names: Iterable[str] | None) -> list[base.Row]:
+def rows(connection: Connection, names: Iterable[str] | None) -> list[facts.Row]:
     every, recorded = _rows, _every_on_record
     if names is not None:
         named = list(names)
@@ -175,12 +175,12 @@ def rows(connection: Connection, names: Iterable[str] | None) -> list[base.Row]:
     return [_shown(found, shelves[found.name]) for found in connection.all(every)]
 
 
-def _shown(found: Any, shelves: Iterable[Any]) -> base.Row:
+def _shown(found: Any, shelves: Iterable[Any]) -> facts.Row:
     try:
         records = [decoded("on_record", found.name, codec.on_record, one) for one in shelves]
         return decoded("credential", found.name, codec.row, found, records)
     except LedgerError as error:
-        return base.Row(
+        return facts.Row(
             credential=found.name,
             job=found.job,
             due_at=None,

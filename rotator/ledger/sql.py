@@ -26,9 +26,8 @@ from rotator.ledger import (
     schedule,
     upkeep,
 )
-from rotator.ledger.base import (
+from rotator.ledger.facts import (
     BackOff,
-    Change,
     Holder,
     Intent,
     Lease,
@@ -41,6 +40,7 @@ from rotator.ledger.base import (
 )
 from rotator.ledger.keys import WrappedKey
 from rotator.ledger.pulse import Pulse
+from rotator.ledger.writes import Change
 from rotator.model import Reason, State
 
 MAX_LEASE = timedelta(hours=1)

@@ -4,17 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import (
-    AddMark,
-    Because,
-    Change,
-    Close,
-    Intent,
-    Killed,
-    Mark,
-    MarkKind,
-    Seal,
-)
+from rotator.ledger.facts import Because, Intent, Mark, MarkKind, Seal
+from rotator.ledger.writes import AddMark, Change, Close, Killed
 from rotator.model import ACCESS_TOKEN
 from rotator.providers.base import Grant
 from rotator.rotation.look import Sight

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from rotator.errors import SealError, SeedMissing
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Because, Mark, MarkKind, Record, Seal
+from rotator.ledger.facts import Because, Mark, MarkKind, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose
 from rotator.providers.base import Grant

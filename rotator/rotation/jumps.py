@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from rotator.ledger.base import BackOff, Intent, Manual
+from rotator.ledger.facts import BackOff, Intent, Manual
 from rotator.policy import LONGEST_BACK_OFF, SKEW
 
 VOID_BEYOND = LONGEST_BACK_OFF + timedelta(hours=1)

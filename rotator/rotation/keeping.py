@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from rotator.clock import new_id
 from rotator.errors import AnotherLedger, Throttled, Unanswered, Unreachable
-from rotator.ledger.base import AddMark, Because, Change, Killed, Lift, Mark, MarkKind, Seal
+from rotator.ledger.facts import Because, Mark, MarkKind, Seal
+from rotator.ledger.writes import AddMark, Change, Killed, Lift
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
 from rotator.plan import ADOPT, SEED, TURN, Step
 from rotator.policy import Holding

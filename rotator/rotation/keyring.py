@@ -15,7 +15,8 @@ from datetime import datetime
 from rotator.clock import new_id
 from rotator.errors import LeaseLost, LedgerError, Rejected, RotatorError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Because, Change, Lease, LiftMark, Manual, MarkKind, Record
+from rotator.ledger.facts import Because, Lease, Manual, MarkKind, Record
+from rotator.ledger.writes import Change, LiftMark
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.providers.base import Alive, Dead, Verdict
 from rotator.rotation.sealed import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import BackOff, Intent, Record, Seal
+from rotator.ledger.facts import BackOff, Intent, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
 from rotator.plan import AnswerSeen, IntentSeen, Seen
 from rotator.policy import Choice, Holding, Renewal, Source

@@ -21,7 +21,8 @@ from rotator.errors import (
     Unanswered,
     Unreachable,
 )
-from rotator.ledger.base import Change, Close, Intend, Intent, Seal
+from rotator.ledger.facts import Intent, Seal
+from rotator.ledger.writes import Change, Close, Intend
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.plan import Step
 from rotator.policy import Choice, Holding, Source

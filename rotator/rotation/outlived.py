@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Record
+from rotator.ledger.facts import Record
 from rotator.model import Shelf
 from rotator.policy import SKEW
 from rotator.store.base import Version

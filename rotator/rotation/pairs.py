@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Record
+from rotator.ledger.facts import Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
 from rotator.policy import SKEW, Choice, Source, join
 from rotator.providers.base import Grant, Provider

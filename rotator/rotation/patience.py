@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from rotator.errors import Garbled
-from rotator.ledger.base import BackOff, Change, Met, Reported
+from rotator.ledger.facts import BackOff
+from rotator.ledger.writes import Change, Met, Reported
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Shelf, Token
 from rotator.policy import FLOOR, LONGEST_BACK_OFF, same_again
 from rotator.rotation.answered import Answered

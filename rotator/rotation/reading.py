@@ -9,17 +9,8 @@ from datetime import timedelta
 
 from rotator.errors import Garbled, ProviderError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import (
-    Because,
-    Change,
-    Drop,
-    Killed,
-    Lift,
-    LiftMark,
-    MarkKind,
-    MarkRead,
-    Seal,
-)
+from rotator.ledger.facts import Because, MarkKind, Seal
+from rotator.ledger.writes import Change, Drop, Killed, Lift, LiftMark, MarkRead
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Shelf, Token
 from rotator.policy import SKEW
 from rotator.rotation.answered import Answered, Reading, spent

@@ -1,7 +1,8 @@
 """An answer without tokens: a documented refusal is marked, all else backs the grant off. Pure."""
 
 from rotator.errors import Garbled, ProviderError, Rejected, Unanswered
-from rotator.ledger.base import AddMark, Because, Change, Drop, Lift, Mark, MarkKind, MarkRead
+from rotator.ledger.facts import Because, Mark, MarkKind
+from rotator.ledger.writes import AddMark, Change, Drop, Lift, MarkRead
 from rotator.policy import Holding, Source
 from rotator.rotation.answered import Answered, Reading, killed
 from rotator.rotation.failing import back_off

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import BackOff, Change, Met, Record, Reported, Rest
+from rotator.ledger.facts import BackOff, Record
+from rotator.ledger.writes import Change, Met, Reported, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
 from rotator.plan import ShelfSeen, Step
 from rotator.policy import SKEW, GaveWay

@@ -5,7 +5,7 @@ published in, and what is done is that the ledger forgets that version. A crash 
 again, and a server that knows the token no longer says yes (RFC 7009, 2.2).
 """
 
-from rotator.ledger.base import Revoked
+from rotator.ledger.writes import Revoked
 from rotator.model import ACCESS_TOKEN, Secret, Shelf, Token
 from rotator.plan import Step
 from rotator.rotation.look import Sight

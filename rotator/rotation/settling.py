@@ -1,7 +1,8 @@
 """SETTLE: a request that nobody will answer any more."""
 
 from rotator.errors import Unanswered
-from rotator.ledger.base import BackOff, Because, Close, Intent
+from rotator.ledger.facts import BackOff, Because, Intent
+from rotator.ledger.writes import Close
 from rotator.model import REFRESH_TOKEN, Reason
 from rotator.plan import Step
 from rotator.providers.base import Alive, Unknown, Verdict

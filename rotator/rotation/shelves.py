@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from rotator.ledger.base import OnRecord, Record
+from rotator.ledger.facts import OnRecord, Record
 from rotator.model import Shelf
 from rotator.plan import Agreement, ShelfSeen
 from rotator.store.base import Version

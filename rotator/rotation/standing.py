@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Row
+from rotator.ledger.facts import Row
 from rotator.model import Shelf, State
 from rotator.policy import SKEW
 from rotator.schedule import Schedule

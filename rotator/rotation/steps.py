@@ -12,7 +12,8 @@ from http import HTTPStatus
 
 from rotator.errors import ForeignWriter, RotatorError, Unanswered, Unreachable, VerifyFailed
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Change, Drop, Lease, Lift, Mended, OnRecord, Seal
+from rotator.ledger.facts import Lease, OnRecord, Seal
+from rotator.ledger.writes import Change, Drop, Lift, Mended
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Secret, Shelf, Token
 from rotator.plan import Step
 from rotator.policy import FLOOR

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from rotator.clock import Clock
-from rotator.ledger.base import Intent, Ledger
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import Intent
 from rotator.model import Secret
 from rotator.policy import SKEW, Holding
 from rotator.providers.base import Answer, Grant, Provider, Request

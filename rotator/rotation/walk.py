@@ -10,8 +10,9 @@ from datetime import datetime
 from rotator.clock import new_id
 from rotator.errors import LeaseLost, LedgerError, RotatorError, StoreError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Change, Lease, Lift, Manual, Record, Rest, Stepped
+from rotator.ledger.facts import Lease, Manual, Record, Stepped
 from rotator.ledger.foresight import foreseen
+from rotator.ledger.writes import Change, Lift, Rest
 from rotator.model import Reason, State
 from rotator.plan import ADOPT, SEED, TURN, Step, Verb, next_step
 from rotator.rotation import steps

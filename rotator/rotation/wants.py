@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from rotator.cron import next_firing, openings
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Intent, Record
+from rotator.ledger.facts import Intent, Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.plan import Want
 from rotator.policy import FLOOR, SKEW, Choice, Renewal, Source, Terms, join, renewal

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from rotator.clock import Clock
 from rotator.errors import LedgerError
-from rotator.ledger.base import Row
+from rotator.ledger.facts import Row
 from rotator.ledger.sql import SqlLedger
 from rotator.sandbox.ambush import Ambush
 from rotator.sandbox.journal import Journal

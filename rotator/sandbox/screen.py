@@ -15,7 +15,7 @@ from rich.text import Text
 
 from rotator.clock import Clock
 from rotator.durations import display
-from rotator.ledger.base import Row
+from rotator.ledger.facts import Row
 from rotator.rotation.standing import standing
 from rotator.sandbox.journal import Event, Journal
 from rotator.sandbox.stage import Stage

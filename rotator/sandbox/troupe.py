@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Row
+from rotator.ledger.facts import Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN
 from rotator.sandbox.cast import CALLS
 from rotator.sandbox.consumer import Consumer, Tally, secrets_client

@@ -10,7 +10,8 @@ from typing import Any
 
 from rotator.clock import Clock
 from rotator.errors import LedgerError
-from rotator.ledger.base import Holder, Ledger
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import Holder
 
 MOST = 2_000
 """Consumers in one transaction, each with one credential: some 50 ms of the ledger's time."""

@@ -7,7 +7,7 @@ for by hand, so that every secret is there already: steady state.
 import sys
 
 from rotator.clock import Clock, new_id
-from rotator.ledger.base import Manual
+from rotator.ledger.facts import Manual
 from rotator.ledger.sql import SqlLedger
 from rotator.model import ACCESS_TOKEN
 from rotator.sandbox.stage import Stage, Worker

@@ -15,32 +15,18 @@ from sqlalchemy import select
 
 from rotator.errors import LeaseLost, LedgerBusy, LedgerError
 from rotator.ledger import connect, pulse
-from rotator.ledger.base import (
-    AddMark,
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import (
     BackOff,
     Because,
-    Change,
-    Close,
-    Drop,
     Holder,
-    Intend,
     Intent,
-    Killed,
     Lease,
-    Ledger,
-    Lift,
-    LiftMark,
     Manual,
     Mark,
     MarkKind,
-    MarkRead,
-    Mended,
-    Met,
     OnRecord,
     Record,
-    Reported,
-    Rest,
-    Revoked,
     Row,
     Seal,
     Stepped,
@@ -51,6 +37,22 @@ from rotator.ledger.queries import VERSIONS_KNOWN
 from rotator.ledger.sql import MAX_LEASE, SqlLedger
 from rotator.ledger.tables import version
 from rotator.ledger.upkeep import KEPT_FOR, VERSIONS_KEPT
+from rotator.ledger.writes import (
+    AddMark,
+    Change,
+    Close,
+    Drop,
+    Intend,
+    Killed,
+    Lift,
+    LiftMark,
+    MarkRead,
+    Mended,
+    Met,
+    Reported,
+    Rest,
+    Revoked,
+)
 from rotator.model import Reason, Shelf, State
 
 NOW = datetime(2026, 11, 22, 3, 14, 15, 926535, tzinfo=UTC)

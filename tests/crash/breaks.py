@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rotator.ledger.base import BackOff
+from rotator.ledger.facts import BackOff
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.plan import AnswerSeen, Seen
 from rotator.rotation import holdings, look, obtain, reading, settling, steps

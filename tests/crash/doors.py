@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rotator.ledger.base import Intend
+from rotator.ledger.writes import Intend
 
 
 class Killed(BaseException):

@@ -10,7 +10,8 @@ from typing import Any
 
 from rotator.clock import Clock
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Ledger, Row
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import Row
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Secret, Shelf, State, Token

@@ -18,7 +18,7 @@ from rotator.cli.exits import MEANINGS, Exit, exit_for
 from rotator.cli.explained import LINES
 from rotator.clock import Clock
 from rotator.errors import BadSettings, LedgerBusy, LedgerTooNew, StoreDenied
-from rotator.ledger.base import Holder
+from rotator.ledger.facts import Holder
 from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.migrations import HEAD
 from rotator.ledger.sql import SqlLedger

@@ -16,7 +16,7 @@ import pytest
 
 from rotator.cli.exits import Exit
 from rotator.clock import new_id
-from rotator.ledger.base import Manual, Row
+from rotator.ledger.facts import Manual, Row
 from rotator.model import REFRESH_TOKEN, State
 from rotator.sandbox.fakes import late
 from rotator.sandbox.oauth2 import TOKEN

@@ -14,8 +14,9 @@ from rotator.engine.scheduler import UPKEEP, WATCH, Timetable
 from rotator.engine.shares import Shares
 from rotator.errors import LedgerError
 from rotator.jobs.job import Job
-from rotator.ledger.base import Manual, Rest
+from rotator.ledger.facts import Manual
 from rotator.ledger.sql import SqlLedger
+from rotator.ledger.writes import Rest
 from rotator.model import Reason, State
 from rotator.rotation.tools import Tools
 from tests.unit.acme import GOOD, loaded, written

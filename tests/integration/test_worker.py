@@ -18,7 +18,7 @@ import pytest
 
 from rotator.clock import Clock, new_id
 from rotator.engine.health import look
-from rotator.ledger.base import Manual, Row
+from rotator.ledger.facts import Manual, Row
 from rotator.ledger.sql import SqlLedger
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.sandbox.albato import AlbatoFake

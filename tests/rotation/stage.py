@@ -8,7 +8,7 @@ from typing import Any
 from botocore.config import Config
 
 from rotator.clock import new_id
-from rotator.ledger.base import Manual, Record, Row, Stepped
+from rotator.ledger.facts import Manual, Record, Row, Stepped
 from rotator.ledger.sql import SqlLedger
 from rotator.model import State
 from rotator.rotation.tools import Tools

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotator.ledger.base import MarkKind
+from rotator.ledger.facts import MarkKind
 from rotator.model import State
 from rotator.sandbox.fakes import (
     LOST_ANSWER,

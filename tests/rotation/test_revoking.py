@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotator.ledger.base import Holder
+from rotator.ledger.facts import Holder
 from rotator.model import ACCESS_TOKEN, Secret, Shelf, State
 from rotator.rotation.outlived import HEARD
 from rotator.sandbox.fakes import NOT_LISTENING, Fault, broken, html, throttled

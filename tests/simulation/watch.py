@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from rotator.ledger.base import Rest
+from rotator.ledger.writes import Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf, State
 from rotator.rotation.sealed import SPARE, parsed
 from rotator.sandbox.secrets_manager import SecretsManager

@@ -15,10 +15,10 @@ from random import Random  # noqa: TID251 - the simulation's own dice, from its 
 
 from rotator.errors import RotatorError, StoreError
 from rotator.ledger import connect
-from rotator.ledger.base import Rest
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.ledger.sql import SqlLedger
 from rotator.ledger.unlocking import unlock
+from rotator.ledger.writes import Rest
 from rotator.model import ACCESS_TOKEN, Reason, Shelf, State
 from rotator.rotation import keyring
 from rotator.rotation.gate import Gate

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from rotator.cli.adoption import behind
-from rotator.ledger.base import Holder
+from rotator.ledger.facts import Holder
 
 
 def test_of_many_some_are_named() -> None:

@@ -10,8 +10,9 @@ import pytest
 from rotator.clock import Clock
 from rotator.engine.alerts import Alerts, running_out, sender
 from rotator.errors import BadSettings, LedgerError
-from rotator.ledger.base import Rest, Row
+from rotator.ledger.facts import Row
 from rotator.ledger.sql import SqlLedger
+from rotator.ledger.writes import Rest
 from rotator.model import Reason, Secret, State
 from rotator.rotation.walk import Event
 

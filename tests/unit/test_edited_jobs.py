@@ -29,7 +29,8 @@ from rotator.jobs.fields import (
 )
 from rotator.jobs.files import load
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Because, Ledger, Mark, MarkKind, Record, Row
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import Because, Mark, MarkKind, Record, Row
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret
 from rotator.policy import Choice, Holding, Source

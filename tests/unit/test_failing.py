@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator import errors
-from rotator.ledger.base import BackOff, Record, Row
+from rotator.ledger.facts import BackOff, Record, Row
 from rotator.model import Reason
 from rotator.policy import same_again
 from rotator.rotation.failing import back_off, told

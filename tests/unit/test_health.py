@@ -6,8 +6,9 @@ import pytest
 
 from rotator.clock import Clock
 from rotator.engine.health import look
-from rotator.ledger.base import OnRecord, Rest
+from rotator.ledger.facts import OnRecord
 from rotator.ledger.sql import SqlLedger
+from rotator.ledger.writes import Rest
 from rotator.model import Reason, Shelf, State
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import LeaseLost, LedgerError, Rejected, RotatorError, StoreError
-from rotator.ledger.base import AddMark, Because, Mark, MarkKind, Stepped
+from rotator.ledger.facts import Because, Mark, MarkKind, Stepped
+from rotator.ledger.writes import AddMark
 from rotator.model import REFRESH_TOKEN, Reason, Secret, Shelf, State, Token
 from rotator.providers.base import Alive, Dead, Unknown
 from rotator.rotation import keyring

@@ -12,7 +12,8 @@ import structlog
 from rotator.clock import Clock
 from rotator.engine import logs
 from rotator.environment import load_settings
-from rotator.ledger.base import Rest, Stepped
+from rotator.ledger.facts import Stepped
+from rotator.ledger.writes import Rest
 from rotator.model import Reason, State
 from rotator.rotation.walk import Event
 

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from rotator.jobs.job import Credential
-from rotator.ledger.base import OnRecord, Row
+from rotator.ledger.facts import OnRecord, Row
 from rotator.model import Reason, Shelf, State
 from rotator.rotation.standing import gravest, standing, state_now
 from rotator.schedule import Schedule

@@ -9,7 +9,8 @@ from rotator.clock import Clock
 from rotator.engine.trigger import LATER, NEVER, SOON, LifespanTrigger, described
 from rotator.errors import LedgerError
 from rotator.jobs.job import Job
-from rotator.ledger.base import Ledger, OnRecord, Row
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import OnRecord, Row
 from rotator.model import Shelf
 from tests.unit.acme import GOOD, loaded, only_job, written
 

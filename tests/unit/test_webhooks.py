@@ -18,7 +18,8 @@ from rotator.engine.webhooks import Address, Webhooks, addresses, opened, publis
 from rotator.environment import load_settings
 from rotator.errors import BadSettings, LedgerError
 from rotator.jobs.job import Credential
-from rotator.ledger.base import Ledger, OnRecord, Row, Stepped
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import OnRecord, Row, Stepped
 from rotator.model import Reason, Secret, Shelf, State
 from rotator.plan import Verb
 from rotator.rotation.walk import Outcome

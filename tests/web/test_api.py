@@ -19,7 +19,8 @@ from rotator.engine import logs
 from rotator.environment import load_settings
 from rotator.errors import LedgerError
 from rotator.jobs.job import JobBook
-from rotator.ledger.base import Holder, Ledger
+from rotator.ledger.base import Ledger
+from rotator.ledger.facts import Holder
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Secret
 from rotator.settings import Listen
