@@ -152,3 +152,11 @@ def outcome_of(error: BaseException) -> str:
 def trouble_of(outcome: str) -> Trouble | None:
     """The class of a step's outcome; None where all went well."""
     return None if outcome in _FINE else _NAMED.get(outcome, _BUG)
+
+
+def classed(trouble: Trouble | None) -> dict[str, str | None]:
+    """A failure as machines read it; both keys stay where nothing failed."""
+    return {
+        "class": trouble.name if trouble else None,
+        "action": trouble.action if trouble else None,
+    }

@@ -17,12 +17,13 @@ from rotator.cli import (
     changing,
     checking,
     explaining,
+    history,
     living,
     rekeying,
     rotating,
     running,
     seeding,
-    showing,
+    status,
     switching,
     telling,
 )
@@ -129,9 +130,9 @@ def _hang_up() -> None:
 
 _WATCH, _ACT, _KEEP, _BEGIN = "Watch", "Act", "Run", "Begin"
 _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
-    (_WATCH, showing.status),
+    (_WATCH, status.status),
     (_WATCH, explaining.explain),
-    (_WATCH, showing.history),
+    (_WATCH, history.history),
     (_WATCH, checking.check),
     (_WATCH, living.health),
     (_WATCH, telling.token),

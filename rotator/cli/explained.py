@@ -12,7 +12,7 @@ from rotator.rotation.look import Sight, look
 from rotator.rotation.resting import rest
 from rotator.rotation.sealed import parsed
 from rotator.rotation.tools import Tools
-from rotator.triage import BY_REASON
+from rotator.triage import BY_REASON, classed
 
 
 def explained(tools: Tools, credential: Credential) -> dict[str, Any]:
@@ -24,7 +24,6 @@ def explained(tools: Tools, credential: Credential) -> dict[str, Any]:
     sight = look(tools, credential, record, versions, tools.clock.now())
     step = next_step(sight.seen)
     ended = rest(credential, sight, step)
-    trouble = BY_REASON.get(ended.reason)
     return {
         "credential": credential.qualified,
         "at": sight.seen.now,
@@ -32,8 +31,7 @@ def explained(tools: Tools, credential: Credential) -> dict[str, Any]:
         "host": credential.provider.host,
         "state": record.row.state,
         "text": _paused(record.row) or ended.text,
-        "class": trouble.name if trouble else None,
-        "action": trouble.action if trouble else None,
+        **classed(BY_REASON.get(ended.reason)),
         "secrets": list(_secrets(tools, credential, sight)),
         "answers": list(_answers(sight)),
         "requests": list(_requests(sight)),
@@ -138,15 +136,13 @@ def _marks(sight: Sight) -> Iterator[dict[str, Any]]:
 def _back_offs(sight: Sight) -> Iterator[dict[str, Any]]:
     for what in sight.seen.back_offs:
         held = sight.record.back_offs[what]
-        trouble = BY_REASON[held.reason]
         yield {
             "line": what,
             "until": held.until,
             "failures": held.failures,
             "reason": held.reason,
             "text": held.text,
-            "class": trouble.name,
-            "action": trouble.action,
+            **classed(BY_REASON[held.reason]),
         }
 
 
