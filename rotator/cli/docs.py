@@ -22,11 +22,11 @@ from rotator.jobs.fields import (
     CredentialModel,
     LimitsModel,
     ScheduleModel,
-    SecretSettings,
     SeedModel,
     TokenModel,
     WindowModel,
 )
+from rotator.jobs.secret_fields import SecretSettings
 from rotator.providers.base import Plugin
 from rotator.providers.registry import plugins
 from rotator.settings import Settings, variable

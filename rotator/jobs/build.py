@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from rotator.jobs.fields import SecretSettings
 from rotator.jobs.job import Credential
+from rotator.jobs.secret_fields import SecretSettings
 from rotator.jobs.toml_lines import Place
 from rotator.model import qualified
 from rotator.providers.base import Plugin, Provider

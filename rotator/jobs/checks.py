@@ -8,8 +8,9 @@ from pydantic import AnyUrl, BaseModel
 
 from rotator import cron, policy
 from rotator.durations import display
-from rotator.jobs.fields import SeedModel, check_secret_name
+from rotator.jobs.fields import SeedModel
 from rotator.jobs.report import Report, near
+from rotator.jobs.secret_fields import check_secret_name
 from rotator.jobs.toml_lines import Place
 from rotator.model import ACCESS_TOKEN
 from rotator.providers.base import Plugin

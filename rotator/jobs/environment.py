@@ -7,9 +7,10 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from rotator.jobs.checks import wrong_variable
+from rotator.jobs.document import leaves
 from rotator.jobs.fields import variable_name
 from rotator.jobs.report import Report
-from rotator.jobs.toml_lines import Place, leaves
+from rotator.jobs.toml_lines import Place
 from rotator.providers.base import Plugin
 from rotator.settings import Settings
 

@@ -13,18 +13,13 @@ from pydantic import BaseModel, ValidationError
 from rotator.errors import Mistake
 from rotator.jobs import checks
 from rotator.jobs.build import Common, Draft, credential, digest
+from rotator.jobs.document import Document, Flaw, legible, read
 from rotator.jobs.environment import Environment, refuse_literals
-from rotator.jobs.fields import (
-    NAME,
-    CredentialModel,
-    LimitsModel,
-    ScheduleModel,
-    SecretSettings,
-    secret_name,
-)
+from rotator.jobs.fields import NAME, CredentialModel, LimitsModel, ScheduleModel
 from rotator.jobs.job import Credential, Job, JobBook
 from rotator.jobs.report import Report
-from rotator.jobs.toml_lines import Document, Flaw, Place, legible, read
+from rotator.jobs.secret_fields import SecretSettings, secret_name
+from rotator.jobs.toml_lines import Place
 from rotator.providers.base import Plugin, Provider
 from rotator.providers.registry import plugins as all_plugins
 from rotator.settings import Settings

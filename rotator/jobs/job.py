@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rotator.errors import Mistake
-from rotator.jobs.fields import SecretSettings
+from rotator.jobs.secret_fields import SecretSettings
 from rotator.model import Shelf, qualified
 from rotator.providers.base import Plugin, Provider
 from rotator.references import SeedRef

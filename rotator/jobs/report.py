@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rotator.errors import Mistake
-from rotator.jobs.toml_lines import Document, Place, shown
+from rotator.jobs.document import Document, shown
+from rotator.jobs.toml_lines import Place
 
 _ABSENT = frozenset({"missing", "no credentials"})
 DOCS = "See jobs/README.md, which has every field"

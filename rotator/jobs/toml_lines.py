@@ -1,217 +1,27 @@
-"""A TOML file as a tree that knows its lines. Whatever a file holds, it is read or a Flaw.
+"""At which line each value of a TOML file stands.
 
-tomllib reads, and judges; it knows no lines once a file is read. tree-sitter knows them, and is
-asked only where there is a mistake to show.
+tomllib knows no lines once a file is read. tree-sitter knows them, and reads on where the file has
+mistakes.
 """
 
-import math
-import re
-import stat
 import tomllib
 from collections.abc import Iterator
-from datetime import date, datetime, time
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
 
-LARGEST = 1 << 20
-"""Bytes of a file."""
 DEEPEST = 32
 """Tables within tables."""
 
 Place = tuple[str | int, ...]
 """Keys and positions that lead to a value, from the file's top."""
 
-_MOST_DOTS = 500
-_MOST_FLAWS = 20
-_PAIR = re.compile(r"\s*[A-Za-z0-9_.\"'-]+\s*=")
-_LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
-_BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOML = Language(tree_sitter_toml.language())
 
 
-class Flaw(Exception):
-    """What makes a file unreadable: text, remedy and line."""
-
-    def __init__(self, text: str, remedy: str, line: int = 1) -> None:
-        super().__init__(text)
-        self.text, self.remedy, self.line = text, remedy, line
-
-
-class Document:
-    """What a file says, and at which line."""
-
-    def __init__(self, text: str) -> None:
-        """Raises Flaw."""
-        self._text = text
-        self.tree = _parsed(text)
-        if (deep := _too_deep(self.tree)) is not None:
-            raise Flaw("nested too deeply", "no setting lies that deep", self.line(deep))
-
-    def line(self, place: Place) -> int:
-        """The line of a value, or that of the table in which it is missing; from 1 on."""
-        while place and place not in self._lines:
-            place = place[:-1]
-        return self._lines.get(place, 1)
-
-    @cached_property
-    def _lines(self) -> dict[Place, int]:
-        found: dict[Place, int] = {}
-        for place, line in _Walk().lines(self._text):
-            found.setdefault(place, line)
-        return found
-
-    def oddities(self) -> Iterator[tuple[Place, str, str]]:
-        """Every value that no setting can use, with text and remedy."""
-        for place, value in leaves((), self.tree):
-            if isinstance(value, float) and not math.isfinite(value):
-                yield place, "not a number that can be counted with", "write a finite number"
-            elif isinstance(value, datetime) and value.tzinfo is None:
-                yield (
-                    place,
-                    "an instant without its offset",
-                    "end it with Z or, for example, +02:00",
-                )
-            elif isinstance(value, date | time) and not isinstance(value, datetime):
-                yield place, "a date or time alone", "write it whole: 2026-11-23T02:14:00Z"
-
-
-def legible(text: str) -> tuple[Document | None, list[Flaw]]:
-    """What can be read of a file, and what cannot: each flawed line is told, and passed over.
-
-    None where passing over a line would change what the others mean: a table's head, a value that
-    goes on over several lines, anything but `key = value`.
-    """
-    flaws: list[Flaw] = []
-    lines = text.split("\n")
-    while len(flaws) < _MOST_FLAWS:
-        try:
-            return Document("\n".join(lines)), flaws
-        except Flaw as flaw:
-            flaws.append(flaw)
-            above, line = lines[: flaw.line - 1], lines[flaw.line - 1]
-            if not (_PAIR.match(line) and _is_closed(line) and all(map(_is_closed, above))):
-                break
-            lines[flaw.line - 1] = ""
-    return None, flaws
-
-
-def _is_closed(line: str) -> bool:
-    """Whether nothing of it goes on in the next line, as far as one line tells."""
-    several = line.count('"""') + line.count("'''")
-    return not several and all(line.count(a) == line.count(b) for a, b in ("[]", "{}"))
-
-
-def leaves(place: Place, value: object) -> Iterator[tuple[Place, object]]:
-    """Every value that is neither table nor array, with its place."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from leaves((*place, key), inner)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from leaves((*place, index), inner)
-    else:
-        yield place, value
-
-
-def shown(place: Place) -> str:
-    """The place as people read it: `credentials[1].seeds.password`; odd keys quoted and cut."""
-    text = ""
-    for part in place:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            key = part if _BARE.fullmatch(part) else ascii(part[:64])
-            text += f".{key}" if text else key
-    return text
-
-
-def read(path: Path) -> str:
-    """The text of a file. Raises Flaw for all that can be wrong with one."""
-    try:
-        return _bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        text, remedy = "not UTF-8 text", "save it as UTF-8"
-    except FileNotFoundError:
-        text, remedy, line = "a link to a file that is not there", "mend or remove the link", 1
-    except PermissionError:
-        text, remedy, line = "it may not be read", "let the worker's user read it", 1
-    except OSError as error:
-        text, remedy, line = f"it cannot be read ({type(error).__name__})", "look at the file", 1
-    raise Flaw(text, remedy, line)
-
-
-def _bytes(path: Path) -> bytes:
-    # Asked before it is opened: a pipe would wait for its other end, a folder cannot be opened.
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise Flaw("not a file", "only files may end in .toml here")
-    with path.open("rb") as file:
-        found = file.read(LARGEST + 1)
-    if len(found) > LARGEST:
-        raise Flaw("larger than 1 MiB", "spread its credentials over several job files")
-    return found
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    # tomllib takes the square of a dotted key's depth.
-    dotted = (at for at, line in enumerate(text.split("\n"), 1) if line.count(".") > _MOST_DOTS)
-    if line := next(dotted, 0):
-        raise Flaw("nested too deeply", "no setting lies that deep", line)
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        flaw = _syntax(str(error), text)
-    except RecursionError:
-        flaw = _found(r"[\[{]{20}", text, "nested too deeply", "no setting lies that deep")
-    except ValueError:
-        flaw = _found(r"[0-9_]{4300}", text, "a number too long to read", "write a shorter one")
-    raise flaw
-
-
-def _syntax(said: str, text: str) -> Flaw:
-    match = _LINE.search(said)
-    line = int(match[1]) if match else text.rstrip().count("\n") + 1
-    said = said.removesuffix(" (at end of document)")
-    said = said[: match.start()] if match else said
-    said, remedy = next(
-        ((better or said, do) for start, better, do in _REMEDIES if said.startswith(start)),
-        (said, "mend the TOML there: https://toml.io"),
-    )
-    return Flaw(f"{said[:1].lower()}{said[1:120]}", remedy, line)
-
-
-def _found(pattern: str, text: str, said: str, remedy: str) -> Flaw:
-    match = re.search(pattern, text)
-    return Flaw(said, remedy, text.count("\n", 0, match.start()) + 1 if match else 1)
-
-
-_REMEDIES = (
-    ("Cannot overwrite a value", "a key for the second time", "remove one of the two"),
-    ("Cannot declare", "a table for the second time", "join the two"),
-    ("Cannot mutate", "a table for the second time", "join the two"),
-    ("Invalid value", "", "put text in quotes; write true and false in lower case"),
-    ("Illegal character '\\n'", "a line that ends within quotes", "close the quotes on their line"),
-    ("Unterminated string", "quotes that are never closed", "close them"),
-    ("Expected '='", "a key without a value", 'write key = "value"'),
-)
-
-
-def _too_deep(tree: dict[str, Any]) -> Place | None:
-    """The first place below DEEPEST; without recursion, as it may lie very deep."""
-    ahead: list[tuple[Place, object]] = [((), tree)]
-    while ahead:
-        place, value = ahead.pop()
-        if len(place) > DEEPEST:
-            return place
-        if isinstance(value, dict):
-            ahead += [((*place, key), inner) for key, inner in value.items()]
-        elif isinstance(value, list):
-            ahead += [((*place, index), inner) for index, inner in enumerate(value)]
-    return None
+def lines_of(text: str) -> Iterator[tuple[Place, int]]:
+    """Every place with its line, from 1 on; the tables that lead to it too."""
+    return _Walk().lines(Parser(_TOML).parse(text.encode()).root_node)
 
 
 class _Walk:
@@ -221,9 +31,7 @@ class _Walk:
         self._counts: dict[Place, int] = {}
         """How far each array of tables has come."""
 
-    def lines(self, text: str) -> Iterator[tuple[Place, int]]:
-        """Every place with its line, the tables that lead to it too."""
-        root = Parser(_TOML).parse(text.encode()).root_node
+    def lines(self, root: Node) -> Iterator[tuple[Place, int]]:
         for node in root.children:
             if node.type == "pair":
                 yield from self._pair(node, ())

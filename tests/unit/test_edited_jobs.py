@@ -22,13 +22,13 @@ from rotator.jobs.fields import (
     CredentialModel,
     LimitsModel,
     ScheduleModel,
-    SecretSettings,
     SeedModel,
     TokenModel,
     WindowModel,
 )
 from rotator.jobs.files import load
 from rotator.jobs.job import Credential
+from rotator.jobs.secret_fields import SecretSettings
 from rotator.ledger.base import Ledger
 from rotator.ledger.facts import Because, Mark, MarkKind, Record, Row
 from rotator.ledger.sealing import Fingerprints, Sealer

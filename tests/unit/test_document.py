@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.jobs.toml_lines import LARGEST, Document, Flaw, Place, leaves, read, shown
+from rotator.jobs.document import LARGEST, Document, Flaw, leaves, read, shown
+from rotator.jobs.toml_lines import Place
 
 TEXT = """\
 # a comment
