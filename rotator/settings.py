@@ -1,99 +1,30 @@
 """The process's own settings: what each is called, what it may be, and what it allows."""
 
-import re
-from contextlib import suppress
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BeforeValidator,
-    Field,
-    IPvAnyNetwork,
-)
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import AwareDatetime, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rotator.durations import Duration
-from rotator.model import Secret
+from rotator.notation import (
+    AnyPath,
+    BearerKey,
+    Folder,
+    Folders,
+    ListenAt,
+    Networks,
+    SecretText,
+    SecretUrls,
+    Words,
+)
 
 PREFIX = "ROTATOR_"
 KMS_KEY = r"alias/[\w/-]+|arn:aws[\w-]*:kms:[\w:/-]+|mrk-[0-9a-f]{32}|[0-9a-f-]{36}"
 """How AWS's callers name a key."""
 _SECOND = timedelta(seconds=1)
-_SHORTEST_KEY = 16
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _no_empty_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
-    if "" in parts:
-        raise ValueError("an empty entry; write a,b without a comma at either end")
-    return parts
-
-
-def _hide(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    # An address may hold commas of its own, as mailto:// does: only one before a scheme divides.
-    parts = re.split(r"[,\s]+(?=[A-Za-z0-9+.-]+://)", value.strip())
-    return tuple(Secret(part) for part in parts)
-
-
-def _hide_one(value: object) -> object:
-    return Secret(value.strip()) if isinstance(value, str) else value
-
-
-class Listen(NamedTuple):
-    """Where to listen."""
-
-    host: IPv4Address | IPv6Address
-    port: int
-
-
-def _listen(value: object) -> object:
-    """An address as it stands, no name: what a name means is for others to say."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    with suppress(ValueError):
-        parts = urlsplit(f"//{text}")
-        if parts.port and parts.netloc == text and "@" not in text:
-            return Listen(ip_address(parts.hostname or ""), parts.port)
-    raise ValueError("no address and port; write 127.0.0.1:8421, 0.0.0.0:8421 or [::]:8421")
-
-
-def _long_enough(key: Secret | None) -> Secret | None:
-    text = key.reveal() if key else "x" * _SHORTEST_KEY
-    if len(text) < _SHORTEST_KEY or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("no key; write 16 characters or more: openssl rand -hex 32")
-    return key
-
-
-def _absolute(folder: Path) -> Path:
-    if not folder.is_absolute() or ".." in folder.parts:
-        raise ValueError("not an absolute path; begin it with /, without ..")
-    return folder
-
-
-def _one_line(value: object) -> object:
-    if isinstance(value, str) and not value.isprintable():
-        raise ValueError("control characters; look for a line break at its end")
-    return value
-
-
-Words = Annotated[tuple[str, ...], AfterValidator(_no_empty_parts), BeforeValidator(_split)]
-Folder = Annotated[Path, AfterValidator(_absolute), BeforeValidator(_one_line)]
 
 
 class Settings(BaseSettings):
@@ -108,9 +39,7 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    jobs_dir: Annotated[Path, BeforeValidator(_one_line)] = Field(
-        Path("jobs"), description="The folder of the job files."
-    )
+    jobs_dir: AnyPath = Field(Path("jobs"), description="The folder of the job files.")
     state_dir: Folder = Field(
         description="Where the ledger lives: a disk of its own that outlives the process. Unset:"
         " systemd's $STATE_DIRECTORY, else $XDG_STATE_HOME/rotator, else ~/.local/state/rotator."
@@ -169,35 +98,31 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least of the log lines that are written."
     )
-    alert_urls: Annotated[tuple[Secret, ...], BeforeValidator(_hide)] = Field(
-        (), description="Whom to alert, as Apprise URLs; secret."
-    )
-    notify_urls: Annotated[tuple[Secret, ...], BeforeValidator(_hide)] = Field(
+    alert_urls: SecretUrls = Field((), description="Whom to alert, as Apprise URLs; secret.")
+    notify_urls: SecretUrls = Field(
         (),
         description="Which machines to tell that a token was published, as https addresses; secret."
         " A Standard Webhooks request each, without any token.",
     )
-    notify_key: Annotated[Secret | None, BeforeValidator(_hide_one)] = Field(
+    notify_key: SecretText | None = Field(
         None, description="Signs those requests: whsec_ and 24 to 64 bytes in base64; secret."
     )
-    api_listen: Annotated[Listen | None, BeforeValidator(_listen)] = Field(
+    api_listen: ListenAt | None = Field(
         None,
         description="Where the worker's API listens, as address:port: consumers report there which"
         " generation they hold. Unset: nowhere.",
     )
-    api_key: Annotated[Secret | None, AfterValidator(_long_enough), BeforeValidator(_hide_one)] = (
-        Field(
-            None,
-            description="What they show it, as a bearer token; needed beyond loopback; secret. All"
-            " that it opens is that.",
-        )
+    api_key: BearerKey | None = Field(
+        None,
+        description="What they show it, as a bearer token; needed beyond loopback; secret. All"
+        " that it opens is that.",
     )
     allowed_seed_prefixes: Words = Field(
         (),
         description="Job files may name seeds in secrets whose names begin so. Unset:"
         " <secret prefix>/seed/.",
     )
-    allowed_seed_folders: Annotated[tuple[Folder, ...], BeforeValidator(_split)] = Field(
+    allowed_seed_folders: Folders = Field(
         (
             Path("/run/secrets"),
             Path("/var/run/secrets"),
@@ -214,7 +139,7 @@ class Settings(BaseSettings):
     allowed_hosts: Words = Field(
         (), description="Job files may name providers on hosts of these patterns. Unset: any."
     )
-    allowed_addresses: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)] = Field(
+    allowed_addresses: Networks = Field(
         (),
         description="Link-local and metadata addresses that providers may have all the same:"
         " addresses or networks.",

@@ -17,7 +17,8 @@ from rotator.clock import Clock
 from rotator.engine import logs
 from rotator.jobs.job import JobBook
 from rotator.ledger.base import Ledger
-from rotator.settings import Listen, Settings
+from rotator.notation import Listen
+from rotator.settings import Settings
 from rotator.web.api import LARGEST, Api
 from rotator.web.reports import Reports
 

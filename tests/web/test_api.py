@@ -23,7 +23,7 @@ from rotator.ledger.base import Ledger
 from rotator.ledger.facts import Holder
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Secret
-from rotator.settings import Listen
+from rotator.notation import Listen
 from rotator.web import listener as listening
 from rotator.web.api import LARGEST, Api
 from rotator.web.listener import Listener, serving
