@@ -85,6 +85,15 @@ class Reader:
         return value
 
     def look(self, spec: SecretSpec) -> tuple[Version | None, Note]:
+        """The current version if there is any, and where the secret stands, which is noted."""
+        version, note = self._look(spec)
+        return version, self._notes.write_down(spec, note)
+
+    def noted(self, spec: SecretSpec) -> Note:
+        """What is noted, after a look where nothing is."""
+        return self._notes.get(spec) or self.look(spec)[1]
+
+    def _look(self, spec: SecretSpec) -> tuple[Version | None, Note]:
         version, refusal = self.current(spec)
         if version is not None and self._is_plainly_ours(spec, version):
             others = _others(spec, version)
