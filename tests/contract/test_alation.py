@@ -19,7 +19,8 @@ from rotator.errors import (
     Unreachable,
 )
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Secret, Token
-from rotator.providers.alation import Credential, Job, plugin
+from rotator.providers.alation import plugin
+from rotator.providers.alation.settings import Credential, Job
 from rotator.providers.base import Alive, Answer, Dead, Grant, Provider, Request, Unknown, Verdict
 from rotator.providers.http import Door
 from rotator.providers.registry import plugins

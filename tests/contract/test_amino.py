@@ -24,7 +24,8 @@ from rotator.errors import (
     Unanswered,
 )
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Secret, Token
-from rotator.providers.amino import Credential, Job, build, plugin
+from rotator.providers.amino import build, plugin
+from rotator.providers.amino.settings import Credential, Job
 from rotator.providers.base import Alive, Answer, Dead, Provider, Request, Unknown
 from rotator.providers.http import Door
 from rotator.sandbox.amino import CHANNELS, RENEW, AminoFake
