@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 _STORED = "what was asked for stays stored; `rotator status` shows what becomes of it"
 _WHATS = ("access", "refresh", "both")
 
+_Timeout = Annotated[
+    int,
+    typer.Option(
+        parser=options.whole("seconds", 1), metavar="SECONDS", help="How long to wait at most."
+    ),
+]
+
 
 def rotate(
     names: options.Names = None,
@@ -31,12 +38,7 @@ def rotate(
         bool, typer.Option("--again", help="Present seeds again that were refused before.")
     ] = False,
     wait: Annotated[bool, typer.Option(help="Wait for the outcome and report it.")] = True,
-    timeout: Annotated[
-        int,
-        typer.Option(
-            parser=options.whole("seconds", 1), metavar="SECONDS", help="How long to wait at most."
-        ),
-    ] = 300,
+    timeout: _Timeout = 300,
     as_json: options.Json = False,
 ) -> int:
     """Replace tokens now, whatever is backing off.

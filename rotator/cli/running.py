@@ -26,34 +26,42 @@ _FIELD = re.compile(r"[a-z][a-z0-9_]*")
 _TOKEN = "access_token"
 
 
+_Command = Annotated[
+    list[str], typer.Argument(metavar="COMMAND", help="After --, with its arguments.")
+]
+_Secret = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="The consumers' secret, e.g. rotator/token/alation/etl."),
+]
+_Env = Annotated[
+    list[str],
+    typer.Option(
+        metavar="VARIABLE[=KEY]",
+        help="A variable for the command, and the secret's key that goes into it: access_token,"
+        " unless named. May be given several times.",
+    ),
+]
+_OnRotation = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT", help="restart, or signal:HUP for a command that reads again by itself."
+    ),
+]
+_Grace = Annotated[
+    str, typer.Option(metavar="TIME", help="From TERM to KILL, for whatever is to end.")
+]
+_Staleness = Annotated[
+    str, typer.Option(metavar="TIME", help="A rotation is noticed within that time.")
+]
+
+
 def exec_(
-    command: Annotated[
-        list[str], typer.Argument(metavar="COMMAND", help="After --, with its arguments.")
-    ],
-    secret: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="The consumers' secret, e.g. rotator/token/alation/etl."),
-    ],
-    env: Annotated[
-        list[str],
-        typer.Option(
-            metavar="VARIABLE[=KEY]",
-            help="A variable for the command, and the secret's key that goes into it: access_token,"
-            " unless named. May be given several times.",
-        ),
-    ],
-    on_rotation: Annotated[
-        str,
-        typer.Option(
-            metavar="WHAT", help="restart, or signal:HUP for a command that reads again by itself."
-        ),
-    ] = RESTART,
-    grace: Annotated[
-        str, typer.Option(metavar="TIME", help="From TERM to KILL, for whatever is to end.")
-    ] = "10s",
-    staleness: Annotated[
-        str, typer.Option(metavar="TIME", help="A rotation is noticed within that time.")
-    ] = "5m",
+    command: _Command,
+    secret: _Secret,
+    env: _Env,
+    on_rotation: _OnRotation = RESTART,
+    grace: _Grace = "10s",
+    staleness: _Staleness = "5m",
 ) -> int:
     """Run a command with a token in its environment, and restart it when the token was rotated.
 

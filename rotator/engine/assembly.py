@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
     from rotator.ledger.unlocking import KeyHolder
+    from rotator.providers.http import Door
     from rotator.providers.tls import Trust
     from rotator.rotation.tools import Tools
     from rotator.store.secrets_manager import SecretsManagerStore
@@ -127,6 +128,18 @@ def trust_of(settings: Settings) -> "Trust":
     )
 
 
+def open_door(settings: Settings, clock: Clock) -> "Door":
+    """The one way out to providers. Raises BadSettings where a file of TLS is of no use."""
+    from rotator.providers.http import Door
+
+    return Door(
+        clock,
+        settings.request_timeout,
+        trust=trust_of(settings),
+        allowed=settings.allowed_addresses,
+    )
+
+
 @contextmanager
 def open_tools(
     settings: Settings,
@@ -142,7 +155,6 @@ def open_tools(
     """
     from rotator import __version__
     from rotator.ledger.unlocking import unlock
-    from rotator.providers.http import Door
     from rotator.rotation.tools import Tools
     from rotator.store.seeds import Seeds
 
@@ -152,12 +164,7 @@ def open_tools(
         with open_key_holder(settings) as holder:
             sealer, fingerprints = unlock(ledger, holder, clock.now())
         store = opened.enter_context(open_store(settings))
-        door = Door(
-            clock,
-            settings.request_timeout,
-            trust=trust_of(settings),
-            allowed=settings.allowed_addresses,
-        )
+        door = open_door(settings, clock)
         opened.callback(door.close)
         yield Tools(
             ledger=ledger,
