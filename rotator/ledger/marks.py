@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from rotator.ledger import codec, facts, writes
 from rotator.ledger.statements import Connection
+from rotator.ledger.tables import IN_DOUBT
 from rotator.ledger.tables import mark as refused
 from rotator.ledger.tables import spent as spent_
 
@@ -67,7 +68,7 @@ _refusals = (
 )
 _doubts = (
     select(spent_.c.key, spent_.c.at, spent_.c.because, spent_.c.text)
-    .where(spent_.c.by_credential == bindparam("credential_"), spent_.c.because != _ANSWERED)
+    .where(spent_.c.by_credential == bindparam("credential_"), IN_DOUBT)
     .order_by(spent_.c.at)
 )
 _this = select(

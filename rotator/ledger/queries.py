@@ -9,9 +9,10 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, fu
 from rotator.errors import LedgerError
 from rotator.ledger import codec, facts, holders, marks
 from rotator.ledger.codec import decoded
-from rotator.ledger.facts import BackOff, Because, Intent, Line, Manual, OnRecord, Record, Stepped
+from rotator.ledger.facts import BackOff, Intent, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
+    IN_DOUBT,
     back_off,
     credential,
     holder,
@@ -32,7 +33,7 @@ _of_it: Mapping[str, ColumnElement[bool]] = {
     "has_seals": seal.c.credential == _whose,
     "has_back_offs": back_off.c.credential == _whose,
     "has_refusals": mark.c.credential == _whose,
-    "has_doubts": and_(spent.c.by_credential == _whose, spent.c.because != Because.ANSWERED.value),
+    "has_doubts": and_(spent.c.by_credential == _whose, IN_DOUBT),
     "has_manuals": and_(manual.c.credential == _whose, manual.c.met_at.is_(None)),
     "has_holders": holder.c.credential == _whose,
 }

@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -216,9 +217,11 @@ spent = Table(  # by the token alone: a credential that is renamed or forgotten 
     _text("text"),
     sqlite_strict=True,
 )
-_in_doubt = spent.c.because != "answered"
+IN_DOUBT = spent.c.because != literal_column("'answered'")
+"""The condition of the index, in the statement's own text: with a parameter in its place, SQLite
+compiles the statement anew at each run, to see whether the index serves this value too."""
 Index("spent_in_doubt", spent.c.by_credential,
-      sqlite_where=_in_doubt, postgresql_where=_in_doubt)  # fmt: skip
+      sqlite_where=IN_DOUBT, postgresql_where=IN_DOUBT)  # fmt: skip
 
 step = Table(
     "step",

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Dialect, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from rotator.ledger import queries
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import credential
 
@@ -18,6 +19,7 @@ class Cursor:
     """A driver's cursor that only listens."""
 
     rowcount = 1
+    description = (("name",),)
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
@@ -72,3 +74,12 @@ def test_a_list_that_a_statement_holds_is_spelled_out() -> None:
     ((sql, given),) = cursor.heard
     assert sql.endswith("WHERE credential.name IN (:name_1_1, :name_1_2)")
     assert given == {"name_1_1": "a/b", "name_1_2": "a/c"}
+
+
+def test_a_look_at_a_credential_gives_its_name_and_nothing_by_which_an_index_is_chosen() -> None:
+    """SQLite compiles a statement anew at each run where a parameter decides on a partial index."""
+    cursor = Cursor()
+    assert queries.look(Connection(cursor, sqlite.dialect(paramstyle="named")), "a/b") is None
+    ((sql, given),) = cursor.heard
+    assert given == {"credential_": "a/b"}
+    assert "spent.because != 'answered'" in sql
