@@ -115,8 +115,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "inspection": "what the provider says of the token: alive, dead or unknown",
         "generation": "as which it was kept; 0: it was not",
     },
-    "pause": {"credential": "job/credential", "outcome": "paused"},
-    "resume": {"credential": "job/credential", "outcome": "resumed"},
+    "pause": {"credential": "job/credential", "outcome": "paused, or was paused already"},
+    "resume": {"credential": "job/credential", "outcome": "resumed, or was not paused"},
     "forget": {
         "credential": "job/credential",
         "secrets": "the names of those that were scheduled for deletion",

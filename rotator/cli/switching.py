@@ -1,5 +1,6 @@
 """`rotator pause` and `rotator resume`."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -17,11 +18,13 @@ def pause(
     from rotator.rotation.keyring import person
 
     house = House.open()
+    now = house.clock.now()
     with house.ledger() as ledger:
-        chosen = house.named(names, ledger)
-        for name in chosen:
-            ledger.pause(name, house.clock.now(), person(), why)
-    _tell(chosen, "paused", as_json=as_json)
+        told = {
+            name: "paused" if ledger.pause(name, now, person(), why) else "was paused already"
+            for name in house.named(names, ledger)
+        }
+    _tell(told, as_json=as_json)
 
 
 def resume(
@@ -32,17 +35,20 @@ def resume(
     from rotator.cli.opening import House
 
     house = House.open()
+    now = house.clock.now()
     with house.ledger() as ledger:
-        chosen = house.named(names, ledger)
-        for name in chosen:
-            ledger.resume(name, house.clock.now())
-    _tell(chosen, "resumed", as_json=as_json)
+        told = {
+            name: "resumed" if ledger.resume(name, now) else "was not paused"
+            for name in house.named(names, ledger)
+        }
+    _tell(told, as_json=as_json)
 
 
-def _tell(names: list[str], outcome: str, *, as_json: bool) -> None:
+def _tell(told: Mapping[str, str], *, as_json: bool) -> None:
+    """Credential -> outcome."""
     from rotator.cli import out
 
     if as_json:
-        out.say_json([{"credential": name, "outcome": outcome} for name in names])
+        out.say_json([{"credential": name, "outcome": outcome} for name, outcome in told.items()])
     else:
-        out.say(*(f"{name}: {outcome}" for name in names))
+        out.say(*(f"{name}: {outcome}" for name, outcome in told.items()))

@@ -67,24 +67,22 @@ _resume = _this.where(_c.paused_at.is_not(None)).values(
 _exists = select(_c.name).where(_c.name == bindparam("credential_"))
 
 
-def pause(connection: Connection, name: str, now: datetime, by: str, why: str) -> None:
+def pause(connection: Connection, name: str, now: datetime, by: str, why: str) -> bool:
     """A pause upon a pause keeps the first."""
     _must_exist(connection, name)
     at = codec.micros(now)
     paused = {"paused_at": at, "paused_by": by, "paused_why": why}
-    connection.execute(
-        _pause, {"credential_": name, **paused, **_state(State.PAUSED, Reason.PAUSED, at, why)}
-    )
+    shown = _state(State.PAUSED, Reason.PAUSED, at, why)
+    return bool(connection.execute(_pause, {"credential_": name, **paused, **shown}))
 
 
-def resume(connection: Connection, name: str, now: datetime) -> None:
+def resume(connection: Connection, name: str, now: datetime) -> bool:
     """Due now: whatever it slept through is looked at."""
     _must_exist(connection, name)
     at = codec.micros(now)
     awake = {"at_": at, "paused_at": None, "paused_by": "", "paused_why": ""}
-    connection.execute(
-        _resume, {"credential_": name, **awake, **_state(State.DUE, Reason.DUE, at, "")}
-    )
+    shown = _state(State.DUE, Reason.DUE, at, "")
+    return bool(connection.execute(_resume, {"credential_": name, **awake, **shown}))
 
 
 def _state(state: State, reason: Reason, at: int, text: str) -> dict[str, Any]:

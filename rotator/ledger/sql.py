@@ -182,13 +182,13 @@ class SqlLedger:
         with self._database.read() as connection:
             return queries.published_by(connection, fingerprint)
 
-    def pause(self, credential: str, now: datetime, by: str, why: str) -> None:
+    def pause(self, credential: str, now: datetime, by: str, why: str) -> bool:
         with self._database.write() as connection:
-            outside.pause(connection, credential, now, by, why)
+            return outside.pause(connection, credential, now, by, why)
 
-    def resume(self, credential: str, now: datetime) -> None:
+    def resume(self, credential: str, now: datetime) -> bool:
         with self._database.write() as connection:
-            outside.resume(connection, credential, now)
+            return outside.resume(connection, credential, now)
 
     def forget(self, credential: str) -> None:
         with self._database.write() as connection:

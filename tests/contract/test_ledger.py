@@ -895,8 +895,8 @@ def test_a_pause_says_by_whom_since_when_and_why(ledger: Ledger) -> None:
 
 
 def test_a_pause_upon_a_pause_keeps_the_first(ledger: Ledger) -> None:
-    ledger.pause(ETL, NOW, "ann", "migration")
-    ledger.pause(ETL, NOW + DAY, "bob", "")
+    assert ledger.pause(ETL, NOW, "ann", "migration")
+    assert not ledger.pause(ETL, NOW + DAY, "bob", "")
     assert row(ledger).paused_by == "ann"
 
 
@@ -910,7 +910,7 @@ def test_a_walk_that_ends_in_a_pause_leaves_it_on_every_face(ledger: Ledger) -> 
 def test_a_resumed_credential_is_due_now(ledger: Ledger) -> None:
     write(ledger, rest())
     ledger.pause(ETL, NOW, "ann", "migration")
-    ledger.resume(ETL, NOW + MINUTE)
+    assert ledger.resume(ETL, NOW + MINUTE)
     awake = row(ledger)
     assert (awake.due_at, awake.state) == (NOW + MINUTE, State.DUE)
     assert (awake.paused_at, awake.paused_by, awake.paused_why) == (None, "", "")
@@ -919,7 +919,7 @@ def test_a_resumed_credential_is_due_now(ledger: Ledger) -> None:
 def test_resuming_what_is_not_paused_changes_nothing(ledger: Ledger) -> None:
     write(ledger, rest())
     before = row(ledger)
-    ledger.resume(ETL, NOW + MINUTE)
+    assert not ledger.resume(ETL, NOW + MINUTE)
     assert row(ledger) == before
 
 

@@ -276,6 +276,16 @@ def test_a_paused_credential_is_nobodys_alarm(here: Town) -> None:
     assert here.run("rotate", "oauth").code == 0
 
 
+def test_what_a_switch_did_not_change_is_said_so(here: Town) -> None:
+    here.run("rotate", "oauth")
+    said = here.run("resume", "oauth")
+    assert (said.code, said.out) == (0, "oauth/reports: was not paused\n")
+    here.run("pause", "oauth", "--why", "moving")
+    said = here.run("pause", "oauth", "--why", "another reason")
+    assert (said.code, said.out) == (0, "oauth/reports: was paused already\n")
+    assert "moving" in here.run("status", "oauth").out
+
+
 def test_who_pauses_says_why(here: Town) -> None:
     assert here.run("pause", "oauth").code == Exit.USAGE
 
