@@ -52,12 +52,14 @@ def adopt(
 
 def _adopted(tools: "Tools", chains: "Sequence[Credential]") -> list[dict[str, Any]]:
     """One that fails stops no other."""
+    from rotator.cli.opening import refuse_unmet
     from rotator.errors import RotatorError
     from rotator.rotation.keyring import adopt as take
 
     told: list[dict[str, Any]] = []
     for each in chains:
         try:
+            refuse_unmet(tools.ledger, [each.qualified])
             told.append(_plain(each.qualified, take(tools, each)))
         except RotatorError as error:
             found = {"credential": each.qualified, "outcome": "failed", "text": str(error)}

@@ -37,7 +37,7 @@ def explain(name: options.Name, as_json: options.Json = False) -> None:
     if as_json:
         out.say_json(found)
     else:
-        _show(found)
+        _show(found, at_work=house.worker_is_alive())
 
 
 @contextmanager
@@ -79,7 +79,8 @@ _TITLES = {
 }
 
 
-def _show(found: Mapping[str, Any]) -> None:
+def _show(found: Mapping[str, Any], *, at_work: bool) -> None:
+    """`at_work`: a worker is alive, and so would have to read the job file first."""
     from rotator.cli import out
 
     out.say(f"{found['credential']}: {found['state']}, {found['provider']} at {found['host']}")
@@ -91,10 +92,15 @@ def _show(found: Mapping[str, Any]) -> None:
             out.table([head.replace("_", " ") for head in rows[0]], _cells(rows))
     if found["missing_seeds"]:
         out.say("", "Seeds that are missing:", *(f"  {text}" for text in found["missing_seeds"]))
-    _show_next(found)
+    _show_step(found)
+    out.say(_next_look(found) if found["met"] else _first_look(found["credential"], at_work))
+    if found["class"]:
+        out.say(f"Class: {found['class']}. Next: {found['action']}")
+    if found["text"]:
+        out.say(f"For a person: {found['text']}")
 
 
-def _show_next(found: Mapping[str, Any]) -> None:
+def _show_step(found: Mapping[str, Any]) -> None:
     from rotator.cli import out
 
     following = found["next"]
@@ -102,21 +108,24 @@ def _show_next(found: Mapping[str, Any]) -> None:
     fits = following["step"] != "wait"
     out.say("", f"The line that fits: {following['line']}" if fits else "No line of the plan fits.")
     out.say(f"Next step: {following['step'].upper()}{on}, because {following['reason']}")
-    if not found["met"]:
-        name = found["credential"]
-        out.say(
-            f"It is due as soon as a worker starts: `rotator worker`, or `rotator rotate {name}`"
-        )
-    elif found["state"] == "paused":
-        out.say("Next look: none while it is paused")
-    elif following["until"]:
-        out.say(f"Next look: {out.both(following['until'], found['at'])}, or when asked")
-    else:
-        out.say(f"Next look: {out.both(following['due_at'], found['at'])}")
-    if found["class"]:
-        out.say(f"Class: {found['class']}. Next: {found['action']}")
-    if found["text"]:
-        out.say(f"For a person: {found['text']}")
+
+
+def _first_look(name: str, at_work: bool) -> str:
+    from rotator.cli.opening import READ_ANEW
+
+    if at_work:
+        return f"The worker that runs looks at it once it knows the job file: {READ_ANEW}"
+    return f"It is due as soon as a worker starts: `rotator worker`, or `rotator rotate {name}`"
+
+
+def _next_look(found: Mapping[str, Any]) -> str:
+    from rotator.cli import out
+
+    if found["state"] == "paused":
+        return "Next look: none while it is paused"
+    if until := found["next"]["until"]:
+        return f"Next look: {out.both(until, found['at'])}, or when asked"
+    return f"Next look: {out.both(found['next']['due_at'], found['at'])}"
 
 
 def _cells(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from rotator.clock import Clock
 from rotator.engine import assembly
 from rotator.environment import load_settings
-from rotator.errors import LeaseLost
+from rotator.errors import LeaseLost, LedgerError
 from rotator.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEBUG = "ROTATOR_DEBUG"
 """Shows tracebacks. The command line's own: no setting of the worker's."""
+READ_ANEW = "have it read its job files anew: kill -HUP, `systemctl reload rotator`"
 _LEASE = timedelta(minutes=2)
 
 
@@ -147,24 +148,25 @@ class House:
 
     @contextmanager
     def imagined(self) -> "Iterator[Tools]":
-        """All that a rotation works with, on a ledger as a worker's first start would make it.
+        """All that a rotation works with, on the ledger as a worker that starts would have it.
 
-        It lies in memory, its key in a folder that is gone afterwards: nothing is made here.
+        It lies in memory: a copy, or where there is no ledger yet, a new one, whose key is in a
+        folder that is gone afterwards. Nothing is changed, and nothing made.
         """
         from tempfile import TemporaryDirectory
 
         from rotator.ledger.sql import SqlLedger
 
-        ledger = SqlLedger.in_memory()
-        try:
+        known = self.ledger_path if self.ledger_path.exists() else None
+        with (
+            closing(SqlLedger.in_memory(known)) as ledger,
+            TemporaryDirectory(prefix="rotator-explain-") as folder,
+        ):
             self.enrol(ledger)
-            with TemporaryDirectory(prefix="rotator-explain-") as folder:
-                key = {"key_file": Path(folder) / "key", "seal_kms_key": ""}
-                settings = self.settings.model_copy(update=key)
-                with assembly.open_tools(settings, self.environ, ledger=ledger) as tools:
-                    yield tools
-        finally:
-            ledger.close()
+            key = {} if known else {"key_file": Path(folder) / "key", "seal_kms_key": ""}
+            settings = self.settings.model_copy(update=key)
+            with assembly.open_tools(settings, self.environ, ledger=ledger) as tools:
+                yield tools
 
     # What reaches further.
 
@@ -174,3 +176,11 @@ class House:
 
     def store(self) -> "AbstractContextManager[SecretsManagerStore]":
         return assembly.open_store(self.settings)
+
+
+def refuse_unmet(ledger: "Ledger", names: Sequence[str]) -> None:
+    """Raise LedgerError where the worker that is alive has yet to read of a credential."""
+    known = {row.credential for row in ledger.rows(names)}
+    for name in names:
+        if name not in known:
+            raise LedgerError(f"the worker does not know {name} yet", remedy=READ_ANEW)

@@ -150,10 +150,12 @@ def _kept(
     *,
     spare: bool,
 ) -> dict[str, Any]:
+    from rotator.cli.opening import refuse_unmet
     from rotator.rotation import keyring
 
     put = keyring.second if spare else keyring.seed
     with house.guarded(tools.ledger):
+        refuse_unmet(tools.ledger, [credential.qualified])
         taken = put(tools, credential, token, verdict)
     written = {"generation": taken.generation, "request": taken.manual_id or None}
     return _told(credential, verdict, taken.expires_at) | written

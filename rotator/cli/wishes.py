@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.cli.opening import House
+from rotator.cli.opening import House, refuse_unmet
 from rotator.clock import Clock
 from rotator.errors import LedgerError
 from rotator.jobs.job import Credential
@@ -84,13 +84,7 @@ def _tokens(credential: Credential, what: What) -> frozenset[str]:
 
 def store(ledger: Ledger, manuals: Sequence[Manual]) -> None:
     """Raises LedgerError where the worker has not met a credential yet."""
-    known = {row.credential for row in ledger.rows([each.credential for each in manuals])}
-    for each in manuals:
-        if each.credential not in known:
-            raise LedgerError(
-                f"the worker does not know {each.credential} yet",
-                remedy="have it read its job files anew: kill -HUP, `systemctl reload rotator`",
-            )
+    refuse_unmet(ledger, [each.credential for each in manuals])
     for each in manuals:
         ledger.ask(each)
 

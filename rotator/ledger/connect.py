@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,8 @@ def on_file(path: Path, *, durable: bool = True, foreign_keys: bool = True) -> D
     return Database(engine, path)
 
 
-def in_memory() -> Database:
+def in_memory(copied: Path | None = None) -> Database:
+    """An empty one, or a copy of what a file holds now."""
     engine = create_engine(
         "sqlite://",
         hide_parameters=True,
@@ -168,7 +169,18 @@ def in_memory() -> Database:
         poolclass=StaticPool,
     )
     _prepare(engine, synchronous="OFF", foreign_keys=True)
+    if copied is not None:
+        _copy(copied, engine)
     return Database(engine, one_connection=True)
+
+
+def _copy(path: Path, engine: Engine) -> None:
+    with (
+        told(path),
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
+        closing(engine.raw_connection()) as target,
+    ):
+        source.backup(target.driver_connection)  # type: ignore[arg-type]  # SQLite's own, here
 
 
 def make_file(path: Path) -> None:

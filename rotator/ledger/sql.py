@@ -77,9 +77,12 @@ class SqlLedger:
             raise
 
     @classmethod
-    def in_memory(cls, *, max_lease: timedelta = MAX_LEASE) -> Self:
-        """For tests, and to see what a first look would find: gone when it is closed."""
-        return cls(connect.in_memory(), max_lease=max_lease)
+    def in_memory(cls, copied: Path | None = None, *, max_lease: timedelta = MAX_LEASE) -> Self:
+        """For tests, and to see what a first look would find: gone when it is closed.
+
+        `copied`: the ledger whose copy it is to be, if there is one.
+        """
+        return cls(connect.in_memory(copied), max_lease=max_lease)
 
     def close(self) -> None:
         self._database.close()

@@ -9,6 +9,7 @@ import pytest
 from rotator.cli import seeding
 from rotator.cli.exits import Exit
 from rotator.clock import Clock
+from rotator.ledger.lockfile import WorkerLock
 from rotator.model import Shelf
 from rotator.sandbox.fakes import broken
 from rotator.sandbox.secrets_manager_rules import AwsError
@@ -263,6 +264,43 @@ def test_what_has_no_keyring_is_skipped_and_what_fails_stops_no_other(here: Town
     assert said.code == Exit.FAILED
     assert [each["outcome"] for each in said.json] == ["failed", "adopted"]
     assert here.run("adopt", "oauth", "--yes").code == Exit.USAGE
+
+
+def test_a_worker_that_does_not_know_a_chain_yet_is_to_read_its_job_file(here: Town) -> None:
+    here.run("rotate", "--all")
+    here.run("forget", SSO, "--yes")
+    with WorkerLock(here.home / "state" / "worker.lock").take():
+        told = here.run("adopt", SSO, "--yes").out
+        assert "does not know alation/sso yet" in told
+        assert "`systemctl reload rotator`" in told
+        said = here.run("seed", SSO, stdin=here.hand_made())
+        assert said.code == Exit.FAILED
+        assert "does not know alation/sso yet" in said.err
+        assert "`systemctl reload rotator`" in here.run("explain", SSO).out
+
+
+def test_a_chain_of_this_very_ledger_is_nobody_elses_though_it_was_forgotten(here: Town) -> None:
+    here.run("rotate", "--all")
+    here.run("forget", SSO, "--yes")
+    with here.ledger() as ledger:
+        before = [row.credential for row in ledger.rows()]
+    said = here.run("explain", SSO)
+    assert said.code == 0, said.err
+    assert "No worker has met it yet: this is what the first look would find." in said.out
+    assert "another ledger owns" not in said.out
+    found = here.run("explain", SSO, "--json").json
+    assert not any(each["another_ledger"] for each in found["secrets"])
+    with here.ledger() as ledger:
+        assert [row.credential for row in ledger.rows()] == before
+
+
+def test_a_chain_of_another_ledger_is_said_to_be_so_before_the_first_look(here: Town) -> None:
+    here.run("rotate", "--all")
+    lose_the_ledger(here)
+    here.run("rotate", "oauth")
+    here.run("forget", SSO, "--yes")
+    found = here.run("explain", SSO, "--json").json
+    assert (found["met"], any(each["another_ledger"] for each in found["secrets"])) == (False, True)
 
 
 # --- forget ------------------------------------------------------------------------------------
