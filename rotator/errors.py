@@ -10,6 +10,7 @@ RotatorError
       - Misconfigured    our settings are wrong: marks nothing, a person
       - Garbled          anything else: stays sealed, a person looks
       - VerifyFailed     the provider does not know the new token yet
+      - InDoubt          an inspection was answered with neither yes nor no: ask again
       - AnotherLedger    the chain is another ledger's, and not known to be alive
   · StoreError           what AWS Secrets Manager did to us
       - StoreUnavailable network or 5xx: back off
@@ -93,6 +94,10 @@ class Garbled(ProviderError):
 
 class VerifyFailed(ProviderError):
     """The provider does not know the new token yet, while the old one still lives."""
+
+
+class InDoubt(ProviderError):
+    """The provider does not say whether a token lives that a request may have spent."""
 
 
 class AnotherLedger(ProviderError):

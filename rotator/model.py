@@ -111,6 +111,7 @@ class Reason(StrEnum):
     CHAIN_MISSING = "with a second chain no renewal would end the token in use"
     ACCESS_TOKEN_NEW = "a new access token is not published yet"
     UNANSWERED = "a request went unanswered"
+    IN_DOUBT = "the provider does not say whether the token lives"
     MISSING = "there is no token"
     DUE = "past its renewal time"
     ASKED_FOR = "a person asked for it"

@@ -225,6 +225,29 @@ def _presentable(grant: Grant, holdings: Holdings) -> Iterator[tuple[Holding, ..
     )
 
 
+# --- a request that nobody answered --------------------------------------------------------------
+
+TRIES_TO_SETTLE = 3
+"""A provider that answers an inspection, but says neither yes nor no, is asked so often anyway."""
+LONGEST_DOUBT = timedelta(days=7)
+"""And for so long where all hangs on the answer and nobody knows when the token dies: longer than
+an outage of any provider, shorter than a person should be left to believe in a dead chain."""
+
+
+def doubt_ends_at(sent_at: datetime, expires_at: datetime | None) -> datetime:
+    """Until when it is of use to ask whether a token lives; `expires_at` None: nobody knows."""
+    return expires_at or sent_at + LONGEST_DOUBT
+
+
+def asks_again(now: datetime, asked: int, ends_at: datetime, *, is_last: bool) -> bool:
+    """Whether a provider that would not say is asked again, or the token counts as spent.
+
+    `asked` counts this time too. Where another grant is left (`is_last` is false), little is lost
+    by falling back soon; where none is, the token's chain would be, and it may well be alive.
+    """
+    return asked < TRIES_TO_SETTLE or (is_last and now < ends_at)
+
+
 # --- not again until -----------------------------------------------------------------------------
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -235,6 +258,7 @@ _PATIENCE: Mapping[Reason, tuple[timedelta, timedelta]] = {
     Reason.PROVIDER_DOWN: (_MINUTE / 4, 15 * _MINUTE),
     Reason.THROTTLED: (_MINUTE / 2, 15 * _MINUTE),
     Reason.UNANSWERED: (_MINUTE / 2, 30 * _MINUTE),
+    Reason.IN_DOUBT: (_MINUTE / 2, _HOUR),
     Reason.REJECTED: (_MINUTE, 6 * _HOUR),
     Reason.MISCONFIGURED: (15 * _MINUTE, 6 * _HOUR),
     Reason.GARBLED: (15 * _MINUTE, 6 * _HOUR),

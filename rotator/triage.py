@@ -34,6 +34,11 @@ _LOAD = Trouble("machine", f"{_WAIT}; if it lasts, give the worker CPU and set t
 BY_REASON: Mapping[Reason, Trouble] = {
     Reason.UNREACHABLE: _NETWORK,
     Reason.UNANSWERED: _NETWORK,
+    Reason.IN_DOUBT: Trouble(
+        "in doubt",
+        "nothing while the published token lives: the provider is asked again; a new refresh token"
+        " and `rotator seed` end the doubt at once",
+    ),
     Reason.PROVIDER_DOWN: Trouble(
         "provider down", "nothing: one credential asks for all; see the provider's status page"
     ),
@@ -103,6 +108,7 @@ REASONS: Mapping[type[Exception], Reason] = {
     errors.Misconfigured: Reason.MISCONFIGURED,
     errors.Garbled: Reason.GARBLED,
     errors.VerifyFailed: Reason.VERIFY_FAILED,
+    errors.InDoubt: Reason.IN_DOUBT,
     errors.AnotherLedger: Reason.ANOTHER_LEDGER,
     errors.StoreUnavailable: Reason.STORE_UNAVAILABLE,
     errors.StoreThrottled: Reason.STORE_THROTTLED,

@@ -228,6 +228,20 @@ class Holdings:
         held = {name: [h.holding for h in found] for name, found in self._by_name.items()}
         return choose(wanted, self._provider.grants, held, self._refused)
 
+    def is_last(self, fingerprint: str) -> bool:
+        """Whether no grant is left that a machine can use once this token counts as spent.
+
+        A grant that presents the token without spending it is one: its answer settles the doubt.
+        """
+        spent = {
+            name: [
+                replace(h.holding, spent=h.holding.spent or h.fingerprint == fingerprint)
+                for h in found
+            ]
+            for name, found in self._by_name.items()
+        }
+        return choose(ACCESS_TOKEN, self._provider.grants, spent, self._refused) is None
+
     def _gather(self) -> dict[str, list[Held]]:
         needed = sorted({name for grant in self._provider.grants for name in grant.needs})
         seeds = {name: held for name in needed if (held := self._seed(name))}

@@ -7,7 +7,7 @@ from rotator.ledger.facts import BackOff, Record
 from rotator.ledger.writes import Change, Met, Reported, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
 from rotator.plan import ShelfSeen, Step
-from rotator.policy import SKEW, GaveWay
+from rotator.policy import SKEW, TRIES_TO_SETTLE, GaveWay
 from rotator.providers.registry import plugins
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.look import Sight, active_back_offs
@@ -70,7 +70,7 @@ def _state(sight: Sight) -> State:
     seen, row = sight.seen, sight.record.row
     if row.paused_at is not None:
         return State.PAUSED
-    if seen.stuck or _unreadable(sight):
+    if seen.stuck or _unreadable(sight) or _hangs_in_doubt(sight):
         return State.NEEDS_A_PERSON
     if _dead(sight):
         return State.EXPIRED
@@ -86,6 +86,20 @@ def _unreadable(sight: Sight) -> list[BackOff]:
     """What failed on a seal that does not open: only a person can bring its key back."""
     waiting = active_back_offs(sight.record, sight.seen.now).values()
     return [each for each in waiting if each.reason is Reason.SEAL_UNREADABLE]
+
+
+def _hangs_in_doubt(sight: Sight) -> list[BackOff]:
+    """What all hangs on while consumers run out of time: a person need not wait for the answer."""
+    waiting = active_back_offs(sight.record, sight.seen.now)
+    return [
+        held
+        for intent in sight.record.open_intents
+        if (held := waiting.get(f"settle:{intent.id}"))
+        and held.reason is Reason.IN_DOUBT
+        and held.failures >= TRIES_TO_SETTLE
+        and sight.holdings.is_last(intent.spends or "")
+        and (_dead(sight) or _late(sight) or sight.access is None or ACCESS_TOKEN in intent.kills)
+    ]
 
 
 def _dead(sight: Sight) -> bool:
@@ -109,9 +123,9 @@ def _late(sight: Sight) -> bool:
 
 def _text(credential: Credential, sight: Sight, state: State) -> str:
     """One sentence for a person, empty where nothing is to be said."""
-    unreadable = _unreadable(sight)
-    if state is State.NEEDS_A_PERSON and unreadable and not sight.seen.stuck:
-        return unreadable[0].text
+    waiting = [*_unreadable(sight), *_hangs_in_doubt(sight)]
+    if state is State.NEEDS_A_PERSON and waiting and not sight.seen.stuck:
+        return waiting[0].text
     if state is State.NEEDS_A_PERSON:
         return "; ".join([_remedy(credential, sight), *sight.holdings.missing])
     if sight.seen.back_offs:

@@ -1,18 +1,16 @@
 """SETTLE: a request that nobody will answer any more."""
 
-from rotator.errors import Unanswered
+from rotator.errors import InDoubt
 from rotator.ledger.facts import BackOff, Because, Intent
 from rotator.ledger.writes import Close
-from rotator.model import REFRESH_TOKEN, Reason
+from rotator.model import REFRESH_TOKEN, Reason, Token
 from rotator.plan import Step
+from rotator.policy import asks_again, doubt_ends_at
 from rotator.providers.base import Alive, Unknown, Verdict
 from rotator.rotation.answered import killed, spent
 from rotator.rotation.jumps import is_void
 from rotator.rotation.look import Sight
 from rotator.rotation.steps import Done, Hands
-
-TRIES_TO_SETTLE = 3
-"""A provider that answers, but says neither yes nor no, is asked so often."""
 
 
 def settle(hands: Hands, sight: Sight, step: Step) -> Done:
@@ -32,17 +30,31 @@ def settle(hands: Hands, sight: Sight, step: Step) -> Done:
 
 
 def _verdict(hands: Hands, sight: Sight, intent: Intent) -> Verdict:
-    """What the provider says of the token. Raises while it cannot be asked."""
+    """What the provider says of the token. Raises while it cannot be asked, or should be again."""
     token = sight.holdings.by_fingerprint(intent.spends or "")
     if token is None:
         return Unknown("the token is no longer held")
     verdict = hands.inspect(REFRESH_TOKEN, token)
-    earlier = sight.record.back_offs.get(f"settle:{intent.id}")
-    asked = earlier.failures if earlier and earlier.reason is Reason.UNANSWERED else 0
-    can_tell = REFRESH_TOKEN in hands.credential.provider.inspections
-    if can_tell and isinstance(verdict, Unknown) and asked + 1 < TRIES_TO_SETTLE:
-        raise Unanswered(f"the provider does not say whether the token lives: {verdict.text}")
+    if isinstance(verdict, Unknown) and REFRESH_TOKEN in hands.credential.provider.inspections:
+        _insist(sight, intent, token, verdict)
     return verdict
+
+
+def _insist(sight: Sight, intent: Intent, token: Token, verdict: Unknown) -> None:
+    """Raises InDoubt where the provider should be asked again."""
+    earlier = sight.record.back_offs.get(f"settle:{intent.id}")
+    asked = 1 + (earlier.failures if earlier and earlier.reason is Reason.IN_DOUBT else 0)
+    ends_at = doubt_ends_at(intent.intended_at, token.expires_at)
+    is_last = sight.holdings.is_last(intent.spends or "")
+    if not asks_again(sight.seen.now, asked, ends_at, is_last=is_last):
+        return
+    text = f"the provider does not say whether the refresh token lives: {verdict.text}"
+    if not is_last:
+        raise InDoubt(text)
+    raise InDoubt(
+        f"{text}; nothing else is left, so it is asked again until {ends_at:%Y-%m-%d %H:%M}Z",
+        remedy=f"a new refresh token ends the doubt at once: `rotator seed {intent.credential}`",
+    )
 
 
 def _wait_anew(hands: Hands, sight: Sight, intent: Intent) -> Done:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from rotator.ledger.facts import MarkKind
-from rotator.model import State
+from rotator.model import Reason, Secret, State, Token
+from rotator.policy import TRIES_TO_SETTLE
+from rotator.providers.base import Alive
+from rotator.rotation import keyring
 from rotator.sandbox.fakes import (
     LOST_ANSWER,
     LOST_REQUEST,
@@ -37,6 +40,7 @@ from tests.rotation.stage import (
     SSO,
     TOKEN_PATH,
     VALIDATE,
+    World,
     answering,
     ask,
     is_home,
@@ -480,6 +484,98 @@ def test_a_provider_that_says_neither_yes_nor_no_is_asked_three_times() -> None:
     asked = [seen for seen in played.fake.log if seen.outcome == "HTML 502"]
     assert len(asked) in (2, 3)  # what could not even be asked is not counted as an answer
     assert state(played) is State.NEEDS_A_PERSON
+
+
+INTROSPECT = "/oauth/introspect"
+INTROSPECTED = {"introspection_url": "https://oauth.test/oauth/introspect"}
+
+
+def in_doubt(fault: Fault, name: str = OAUTH_ASKED) -> World:
+    """A renewal went unanswered, and whoever knows of the token answers with a page."""
+    played = world(name, job=INTROSPECTED, access_lifespan=12 * HOUR, refresh_lifespan=30 * DAY)
+    played.rotate()
+    played.clock.at = played.row.due_at or played.clock.at
+    played.fake.fail_next(TOKEN_PATH, fault)
+    played.fake.fail_next(INTROSPECT, html(502), times=1_000_000)
+    played.rotate()
+    return played
+
+
+def asked_about(played: World) -> int:
+    """How often the provider was asked whether the token lives."""
+    lines = played.ledger.history(played.credential.qualified, 1000)
+    return sum(line.stepped.step == "settle" for line in lines)
+
+
+def counts_as_spent(played: World) -> bool:
+    token = played.tools.fingerprints.fingerprint(Secret(played.kept()["refresh_token"]))
+    return bool(played.ledger.spent([token]))
+
+
+def test_with_nothing_else_left_a_token_in_doubt_is_asked_about_until_the_provider_says() -> None:
+    played = in_doubt(LOST_REQUEST)
+    run(played, 10 * MINUTE)
+    assert state(played) is State.BACKING_OFF
+    assert played.row.reason is Reason.IN_DOUBT
+    assert "asked again until" in played.row.text
+    assert f"rotator seed {played.credential.qualified}" in played.row.text
+    ask(played)
+    assert last(played.rotate(), "settle").outcome == "InDoubt"
+    run(played, DAY)
+    assert asked_about(played) < 80  # hourly, and oftener while the published token dies
+    assert not counts_as_spent(played)
+    played.fake.heal()
+    run(played, HOUR)
+    assert is_home(played)
+    assert played.fake.counts["presented_twice"] == 0
+
+
+def test_a_person_is_told_of_a_doubt_once_consumers_run_out_of_time() -> None:
+    played = in_doubt(LOST_REQUEST)
+    run(played, 5 * HOUR)
+    assert state(played) is State.BACKING_OFF
+    run(played, 2 * HOUR)
+    assert state(played) is State.NEEDS_A_PERSON
+    assert played.row.reason is Reason.IN_DOUBT
+    assert "`rotator seed" in played.row.text
+
+
+@pytest.mark.parametrize("fault", [LOST_REQUEST, LOST_ANSWER], ids=["alive", "spent"])
+def test_a_fresh_seed_ends_a_doubt_at_once(fault: Fault) -> None:
+    played = in_doubt(fault)
+    run(played, 2 * HOUR)
+    keyring.seed(played.tools, played.credential, Token(value=Secret(played.fake.enrol())), Alive())
+    played.rotate()
+    assert is_home(played)
+    assert played.fake.counts["presented_twice"] == 0
+
+
+def test_a_doubt_that_ends_in_a_no_needs_a_person() -> None:
+    played = in_doubt(LOST_ANSWER)
+    run(played, 2 * HOUR)
+    played.fake.heal()
+    run(played, HOUR)
+    assert state(played) is State.NEEDS_A_PERSON
+    assert played.row.reason is Reason.TOKEN_SPENT
+
+
+def test_a_doubt_ends_after_a_week_where_nobody_knows_when_the_token_dies() -> None:
+    played = in_doubt(LOST_REQUEST)
+    run(played, 7 * DAY - HOUR)
+    assert not counts_as_spent(played)
+    run(played, 3 * HOUR)
+    assert counts_as_spent(played)
+    assert played.row.reason is Reason.TOKEN_SPENT
+    asked = asked_about(played)
+    run(played, DAY)
+    assert asked_about(played) == asked
+
+
+def test_with_another_grant_left_a_token_in_doubt_is_asked_about_three_times() -> None:
+    played = in_doubt(LOST_REQUEST, FALLBACK)
+    run(played, 10 * MINUTE)
+    assert asked_about(played) == TRIES_TO_SETTLE
+    assert works(played)
 
 
 def test_an_unanswered_regenerate_that_validate_denies_is_confirmed_by_a_mint() -> None:

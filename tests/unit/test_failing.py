@@ -28,6 +28,7 @@ REASONS: dict[type[Exception], Reason] = {
     errors.Misconfigured: Reason.MISCONFIGURED,
     errors.Garbled: Reason.GARBLED,
     errors.VerifyFailed: Reason.VERIFY_FAILED,
+    errors.InDoubt: Reason.IN_DOUBT,
     errors.AnotherLedger: Reason.ANOTHER_LEDGER,
     errors.StoreUnavailable: Reason.STORE_UNAVAILABLE,
     errors.StoreThrottled: Reason.STORE_THROTTLED,

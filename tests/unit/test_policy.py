@@ -12,13 +12,17 @@ from rotator.policy import (
     ATTEMPTS_LEFT,
     FLOOR,
     LONGEST_BACK_OFF,
+    LONGEST_DOUBT,
     SHORT_LIFE,
     SHORTEST_BACK_OFF,
     SKEW,
+    TRIES_TO_SETTLE,
     GaveWay,
     Renewal,
     Terms,
+    asks_again,
     back_off,
+    doubt_ends_at,
     fits,
     fraction,
     join,
@@ -352,6 +356,43 @@ def test_fractions_are_roughly_uniform() -> None:
     assert all(400 < count < 600 for count in buckets.values())
 
 
+# --- a request that nobody answered --------------------------------------------------------------
+
+ASKS_AGAIN = [
+    # asked, time left, nothing else is left -> asked again
+    (1, ZERO, False, True),
+    (TRIES_TO_SETTLE - 1, ZERO, False, True),
+    (TRIES_TO_SETTLE, SECOND, False, False),
+    (TRIES_TO_SETTLE, SECOND, True, True),
+    (TRIES_TO_SETTLE, ZERO, True, False),
+    (1000, SECOND, True, True),
+]
+
+
+@pytest.mark.parametrize(("asked", "left", "is_last", "again"), ASKS_AGAIN)
+def test_a_provider_that_does_not_say_is_asked_again_while_that_can_be_of_use(
+    *, asked: int, left: timedelta, is_last: bool, again: bool
+) -> None:
+    assert asks_again(NOW, asked, NOW + left, is_last=is_last) is again
+
+
+@given(asked=st.integers(1, 10**6), left=st.timedeltas(-DAY, DAY), is_last=st.booleans())
+def test_a_doubt_is_never_given_up_sooner_for_being_the_last_and_ends_in_any_case(
+    *, asked: int, left: timedelta, is_last: bool
+) -> None:
+    ends_at = NOW + left
+    found = asks_again(NOW, asked, ends_at, is_last=is_last)
+    assert asks_again(NOW, asked, ends_at, is_last=True) >= found
+    assert asks_again(NOW, asked + 1, ends_at, is_last=is_last) <= found
+    assert not asks_again(max(NOW, ends_at), asked + TRIES_TO_SETTLE, ends_at, is_last=is_last)
+
+
+@given(st.none() | st.timedeltas(-400 * DAY, 400 * DAY))
+def test_a_doubt_ends_with_the_token_or_after_a_week(lifespan: timedelta | None) -> None:
+    expires_at = None if lifespan is None else NOW + lifespan
+    assert doubt_ends_at(NOW, expires_at) == (expires_at or NOW + LONGEST_DOUBT)
+
+
 # --- not again until -----------------------------------------------------------------------------
 
 PATIENCE = {  # the first back-off and the longest, in seconds
@@ -359,6 +400,7 @@ PATIENCE = {  # the first back-off and the longest, in seconds
     Reason.PROVIDER_DOWN: (15, 900),
     Reason.THROTTLED: (30, 900),
     Reason.UNANSWERED: (30, 1_800),
+    Reason.IN_DOUBT: (30, 3_600),
     Reason.REJECTED: (60, 21_600),
     Reason.MISCONFIGURED: (900, 21_600),
     Reason.GARBLED: (900, 21_600),
