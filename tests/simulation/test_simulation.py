@@ -55,6 +55,14 @@ def test_a_walk_that_is_frozen_when_the_year_ends_leaves_no_thread_behind() -> N
     assert "frozen walk" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_who_is_frozen_while_a_copy_of_the_ledger_is_put_back_never_wakes() -> None:
+    tally = play(_one(CHAIN, "frozen=3000,restored=2000"))
+
+    assert tally.broken == []
+    assert tally.met["frozen"] > 20
+    assert tally.met["restored"] > 5
+
+
 def test_a_calm_world_makes_no_request_too_many() -> None:
     tally = play(Play(credentials=range(len(ALL)), days=4, faults="none"))
 

@@ -114,7 +114,7 @@ class World:
         self.beside: dict[str, Worker] = {}
         """Credential -> a second worker on a ledger of its own."""
         self._snapshot = b""
-        self._asleep: list[Baton] = []
+        self._asleep: dict[Baton, Citizen] = {}
         self._edits = count(2)
         self._order = count()
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -194,8 +194,7 @@ class World:
                 heapq.heappop(self._events)[2]()
             for worker in (self.worker, *self.beside.values()):
                 self._sweep(worker)
-        for baton in self._asleep:
-            baton.end()
+        self._stop_the_frozen()
         for worker in (self.worker, *self.beside.values()):
             worker.ledger.close()
         return self.watch.end()
@@ -289,13 +288,21 @@ class World:
             citizen.causes.add("frozen while a request that spends was under way")
             citizen.woken_to_send += effects.struck.startswith("before provider.send")
         citizen.frozen = True
-        self._asleep.append(baton)
+        self._asleep[baton] = citizen
         self.at(self.time.at + lasting, lambda: self._wake(citizen, baton))
         baton.freeze()
 
+    def _stop_the_frozen(self) -> None:
+        """Whoever stops a process that does not stir ends it; what it was to send is not sent."""
+        for baton, citizen in self._asleep.items():
+            baton.end()
+            citizen.frozen, citizen.woken_to_send = False, 0
+        self._asleep.clear()
+
     def _wake(self, citizen: Citizen, baton: Baton) -> None:
+        if self._asleep.pop(baton, None) is None:
+            return
         citizen.frozen = False
-        self._asleep.remove(baton)
         try:
             baton.wake()
         except Exception as error:  # noqa: BLE001 - as in `walk`
@@ -422,8 +429,9 @@ class World:
         self.at(trouble.until, self._restore)
 
     def _restore(self) -> None:
-        """The worker stands, the copy is put back, every chain is adopted: the runbook."""
+        """Every worker stands, the copy is put back, every chain is adopted: the runbook."""
         began = self.time.at
+        self._stop_the_frozen()
         self.worker.ledger.close()
         database = connect.in_memory()
         raw = database._engine.raw_connection()  # noqa: SLF001 - as above
