@@ -1,7 +1,8 @@
-"""One time for the whole simulation, and every worker's clock, which may be off."""
+"""One time for the whole simulation, every worker's clock, which may be off, and its dice."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import Random  # noqa: TID251 - the simulation's own dice, from its seed
 
 from rotator.clock import Clock
 from tests.crash.world import START
@@ -34,3 +35,21 @@ class SimulatedClock(Clock):
 
     def sleep(self, clock_time: timedelta) -> None:
         self.time.at += max(clock_time, timedelta.resolution)
+
+
+class Dice:
+    """What ids are drawn from: back-offs are spread by them, so they belong to the seed.
+
+    Each credential has dice of its own, so that it draws the same when it is played alone.
+    """
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._of: dict[str, Random] = {}
+        self.hand_to("")
+
+    def hand_to(self, credential: str) -> None:
+        """Whose turn it is, until the next."""
+        if credential not in self._of:
+            self._of[credential] = Random(f"{self._seed} ids {credential}")  # noqa: S311
+        self.at_hand = self._of[credential]

@@ -4,13 +4,16 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 
+from rotator import clock
 from tests.crash.breaks import BREAKS
 from tests.crash.scenarios import ALL
 from tests.crash.world import START
 from tests.simulation.cast import cast
+from tests.simulation.clocks import Dice
 from tests.simulation.faults import DAY, rates, written
 from tests.simulation.watch import Broken, Tally
 from tests.simulation.world import World
@@ -73,10 +76,12 @@ def play(wanted: Play) -> Tally:
 def play_shard(shard: Play) -> Tally:
     """One world, with the core broken where that is asked for."""
     seed = f"{shard.seed}/{shard.credentials[0] // SIZE}"
+    dice = Dice(seed)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "random", SimpleNamespace(SystemRandom=lambda: dice.at_hand))
         if shard.broken:
             BREAKS[shard.broken](patch)
-        return World(seed, cast(shard.credentials), rates(shard.faults), shard.days).run()
+        return World(seed, cast(shard.credentials), rates(shard.faults), shard.days, dice).run()
 
 
 def _sum(tallies: Iterator[Tally]) -> Tally:

@@ -35,7 +35,7 @@ from tests.crash.world import START, counted, environ, tools_of
 from tests.simulation import people
 from tests.simulation.cast import Make
 from tests.simulation.citizen import Citizen, lives
-from tests.simulation.clocks import SimulatedClock, Time
+from tests.simulation.clocks import Dice, SimulatedClock, Time
 from tests.simulation.faults import DAY, HOUR, KINDS, MINUTE, SECOND, Scope, Trouble, troubles
 from tests.simulation.struck import Baton, Struck
 from tests.simulation.watch import Invariant, Tally, Watch
@@ -70,6 +70,8 @@ class Worker:
         self._tools.pop(citizen.name, None)
 
     def tools(self, citizen: Citizen) -> Tools:
+        """Its turn begins."""
+        self._world.dice.hand_to(citizen.name)
         found = self._tools.get(citizen.name)
         if found is None:
             tally = self._world.watch.tally
@@ -96,9 +98,10 @@ class World:
 
     def __init__(
         self, seed: str, cast: Iterable[Make],
-        rates: Mapping[str, float], days: float,
+        rates: Mapping[str, float], days: float, dice: Dice,
     ) -> None:  # fmt: skip
         self.time = Time()
+        self.dice = dice
         self.end = START + timedelta(days=days)
         self._skews: dict[str, timedelta] = {}
         self.citizens = self._made(cast)
@@ -303,6 +306,7 @@ class World:
         if self._asleep.pop(baton, None) is None:
             return
         citizen.frozen = False
+        self.dice.hand_to(citizen.name)
         try:
             baton.wake()
         except Exception as error:  # noqa: BLE001 - as in `walk`
