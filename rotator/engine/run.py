@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from rotator import __version__
 from rotator.clock import Clock
-from rotator.engine import alerts, assembly, hardening, logs, webhooks
+from rotator.engine import alerts, assembly, hardening, logs, notices, webhooks
 from rotator.engine.notify import Notifier
 from rotator.engine.worker import Order, Orders, Told, Worker
 from rotator.environment import load_settings
@@ -46,7 +46,7 @@ class _Around(NamedTuple):
 
     notifier: Notifier
     send: alerts.Send | None
-    addresses: Sequence[webhooks.Address]
+    addresses: Sequence[notices.Address]
     beside: Beside
 
 
@@ -72,7 +72,7 @@ def main(
     log = logs.logger()
     log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(settings.state_dir))
     send = alerts.sender(settings.alert_urls)
-    addresses = webhooks.addresses(settings)
+    addresses = notices.addresses(settings)
     notifier = Notifier(environ, Clock())
     orders, stop = Orders(), threading.Event()
     lock = assembly.worker_lock(settings)

@@ -1,59 +1,41 @@
 """Tells other machines that a token was published: a signed request, with nothing secret in it.
 
-Signed as Standard Webhooks have it (https://www.standardwebhooks.com/), so that receivers check it
-with a library of theirs. It is a hint, and the secret is the truth: what could not be delivered in
-three attempts, or was waiting when the worker died, is not told again, and what was delivered may
-come twice under the same id. A receiver that was told of one generation may have missed others.
+It is a hint, and the secret is the truth: what could not be delivered in three attempts, or was
+waiting when the worker died, is not told again, and what was delivered may come twice under the
+same id. A receiver that was told of one generation may have missed others.
 
 Each receiver has a thread of its own, so that one that hangs delays no other, and none a rotation.
 Of each credential only the newest is told: no queue grows longer than there are credentials.
 """
 
-import hashlib
-import hmac
-import json
 import threading
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from datetime import timedelta
+from typing import Any
 
 from rotator.clock import Clock
-from rotator.errors import BadSettings, LedgerError, ProviderError
+from rotator.engine.notices import Address, body_of, signed
+from rotator.errors import LedgerError, ProviderError
 from rotator.jobs.job import Credential
 from rotator.ledger.base import Ledger
 from rotator.ledger.facts import OnRecord
-from rotator.model import Secret, Shelf
+from rotator.model import Shelf
 from rotator.plan import Verb
 from rotator.providers.base import Answer, Request
 from rotator.providers.http import Door
-from rotator.providers.wire import literal
+from rotator.providers.tls import Trust
 from rotator.rotation.walk import Outcome
-from rotator.settings import Settings, variable
 
 TIMEOUT = timedelta(seconds=10)
 """For one attempt, real time."""
 _PAUSES = (1.0, 10.0)
 """Seconds between the attempts."""
-_SIGNING = "whsec_"
-_SHORTEST, _LONGEST = 24, 64
-"""Bytes of a key, as Standard Webhooks have it."""
-
 Send = Callable[[Request], Answer]
 
 
 def published(walk: Outcome) -> bool:
     """Whether consumers can read another token since; the ledger knows it when a walk is over."""
     return any(step.step is Verb.PUBLISH and step.outcome == "ok" for step in walk.steps)
-
-
-class Address(NamedTuple):
-    """One of ROTATOR_NOTIFY_URLS. Logs know its number, for it may be secret."""
-
-    number: int
-    url: Secret
-    key: bytes
 
 
 class Webhooks:
@@ -136,7 +118,7 @@ class Receiver:
             return
         if record is None:  # forgotten meanwhile
             return
-        body = _body(credential, secret, record)
+        body = body_of(credential, secret, record)
         problem = self._attempt(record.version_id, body)
         for pause in _PAUSES:
             if not problem or self._stopped.wait(pause):
@@ -166,88 +148,15 @@ class Receiver:
         )
 
 
-def _body(credential: str, secret: str, record: OnRecord) -> str:
-    """Never the token, and nothing of it."""
-    return json.dumps(
-        {
-            "type": "token.published",
-            "timestamp": _written(record.put_at),
-            "data": {
-                "credential": credential,
-                "secret": secret,
-                "version_id": record.version_id,
-                "generation": record.generation,
-                "expires_at": _written(record.expires_at) if record.expires_at else None,
-            },
-        }
-    )
+def opened(
+    to: Sequence[Address], ledger: Ledger, clock: Clock, log: Any, trust: Trust | None = None
+) -> Webhooks:
+    """With a door of their own: what becomes of receivers says nothing about providers.
 
-
-def _written(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def signed(to: Address, identity: str, now: datetime, body: str) -> Request:
-    """The request, with the three headers of Standard Webhooks."""
-    at = str(int(now.timestamp()))
-    digest = hmac.digest(to.key, f"{identity}.{at}.{body}".encode(), hashlib.sha256)
-    headers = {
-        "webhook-id": identity,
-        "webhook-timestamp": at,
-        "webhook-signature": f"v1,{b64encode(digest).decode()}",
-    }
-    return Request(
-        url=to.url.reveal(),
-        headers={name: Secret(value) for name, value in headers.items()},
-        body=Secret(body),
-        content_type="application/json",
-    )
-
-
-def addresses(settings: Settings) -> tuple[Address, ...]:
-    """Whom the settings name. Raises BadSettings."""
-    urls = settings.notify_urls
-    for number, url in enumerate(urls, 1):
-        if not _is_fit(url.reveal()):
-            raise BadSettings(
-                f"{variable('notify_urls')}: address {number} of {len(urls)} is nothing to send to",
-                remedy="https://host[:port]/path, no login; http for literal loopback only",
-            )
-    key = _key(settings.notify_key) if urls else b""
-    return tuple(Address(number, url, key) for number, url in enumerate(urls, 1))
-
-
-def opened(to: Sequence[Address], ledger: Ledger, clock: Clock, log: Any) -> Webhooks:
-    """With a door of their own: what becomes of receivers says nothing about providers."""
+    Raises BadSettings where a file of `trust` is of no use.
+    """
     if not to:
         return Webhooks(())
-    door = Door(Clock(), TIMEOUT)
+    door = Door(Clock(), TIMEOUT, trust=trust)
     receivers = [Receiver(address, door.send, ledger, clock, log) for address in to]
     return Webhooks(receivers, door.close)
-
-
-def _is_fit(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc
-    address = literal(parts.hostname or "")
-    loopback = address is not None and address.is_loopback
-    safe = parts.scheme == "https" or (parts.scheme == "http" and loopback)
-    return plain and safe and bool(parts.hostname)
-
-
-def _key(given: Secret | None) -> bytes:
-    """The bytes of `whsec_…`. Raises BadSettings."""
-    text = given.reveal() if given else ""
-    try:
-        key = b64decode(text.removeprefix(_SIGNING), validate=True)
-    except ValueError:
-        key = b""
-    if text.startswith(_SIGNING) and _SHORTEST <= len(key) <= _LONGEST:
-        return key
-    raise BadSettings(
-        f"{variable('notify_key')} is no key to sign notices with",
-        remedy=f"{_SIGNING} and 24 to 64 random bytes in base64: openssl rand -base64 32",
-    )

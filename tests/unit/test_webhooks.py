@@ -14,7 +14,8 @@ from standardwebhooks.webhooks import Webhook
 
 from rotator.clock import Clock
 from rotator.engine import webhooks
-from rotator.engine.webhooks import Address, Webhooks, addresses, opened, published
+from rotator.engine.notices import Address, addresses
+from rotator.engine.webhooks import Webhooks, opened, published
 from rotator.environment import load_settings
 from rotator.errors import BadSettings, LedgerError
 from rotator.jobs.job import Credential
