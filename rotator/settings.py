@@ -107,6 +107,11 @@ class Settings(BaseSettings):
     notify_key: SecretText | None = Field(
         None, description="Signs those requests: whsec_ and 24 to 64 bytes in base64; secret."
     )
+    notify_ca_file: Folder | None = Field(
+        None,
+        description="Authorities to believe of those machines beside the usual ones, as PEM."
+        " Unset: as of providers.",
+    )
     api_listen: ListenAt | None = Field(
         None,
         description="Where the worker's API listens, as address:port: consumers report there which"
@@ -155,7 +160,9 @@ class Settings(BaseSettings):
         None, description="Its key, unencrypted, 0600. Unset: it is in the certificate's file."
     )
     tls_client_cert_hosts: Words = Field(
-        ("*",), description="The providers' hosts that it is shown to, as patterns."
+        ("*",),
+        description="The hosts that it is shown to, as patterns: of providers, and of machines that"
+        " are told of tokens.",
     )
     settings_dir: Folder | None = Field(
         None,

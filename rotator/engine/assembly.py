@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,6 +127,18 @@ def trust_of(settings: Settings) -> "Trust":
         settings.tls_client_key,
         settings.presents_certificate_to,
     )
+
+
+def trust_of_receivers(settings: Settings) -> "Trust":
+    """Likewise towards those that are told of new tokens.
+
+    An authority of theirs is believed of them alone: providers are sent passwords.
+    """
+    theirs = settings.notify_ca_file
+    found = trust_of(settings)
+    if theirs is None:
+        return found
+    return replace(found, authorities=theirs, authorities_from=variable("notify_ca_file"))
 
 
 def open_door(settings: Settings, clock: Clock) -> "Door":

@@ -139,7 +139,13 @@ def _work(
             slots=settings.threads,
             told=Told(
                 alerts.Alerts(around.send, ledger, tools.clock, log, place),
-                webhooks.opened(around.addresses, ledger, tools.clock, log),
+                webhooks.opened(
+                    around.addresses,
+                    ledger,
+                    tools.clock,
+                    log,
+                    assembly.trust_of_receivers(settings),
+                ),
                 around.notifier,
             ),
         )

@@ -1,4 +1,4 @@
-"""TLS towards providers: whom we believe, how old a protocol may be, and who we say we are.
+"""TLS towards providers and receivers of notices: whom we believe, how old a protocol may be, and who we say we are.
 
 Certificates are always verified. Authorities are those of the system or of SSL_CERT_FILE and
 SSL_CERT_DIR, and beside them a company's own. A client certificate is offered to the hosts that it
@@ -30,6 +30,8 @@ class Trust:
     """Its key, unencrypted, where the certificate's file does not hold it."""
     presented_to: Callable[[str], bool] = lambda _: True
     """Which hosts the certificate is for."""
+    authorities_from: str = "ROTATOR_TLS_CA_FILE"
+    """The variable that names their file."""
 
     def ready(self) -> None:
         """Read all files now. Raises BadSettings, which names the file."""
@@ -52,13 +54,13 @@ class Trust:
             except (OSError, ssl.SSLError):
                 raise BadSettings(
                     f"{self.authorities}: no certificates can be read from it",
-                    remedy="ROTATOR_TLS_CA_FILE is a PEM file of authorities",
+                    remedy=f"{self.authorities_from} is a PEM file of authorities",
                 ) from None
         return made
 
     @cached_property
     def _with_certificate(self) -> ssl.SSLContext:
-        made = Trust(self.authorities).context("")
+        made = Trust(self.authorities, authorities_from=self.authorities_from).context("")
         certificate = self.certificate or Path()  # there is one, or nobody asks for this
         key = self.key or certificate
         _refuse_open(key)

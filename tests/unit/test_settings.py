@@ -139,6 +139,7 @@ WRONG = {
     "ROTATOR_API_KEY": ["0123456789abcde", "two words, a key", "a key of 16 l\u00e9tters"],
     "ROTATOR_ALLOWED_ADDRESSES": ["everything", "10.0.0.0/33", CANARY],
     "ROTATOR_TLS_CA_FILE": ["ca.pem", f"{CANARY}/ca.pem"],
+    "ROTATOR_NOTIFY_CA_FILE": ["ca.pem", f"{CANARY}/ca.pem"],
     "ROTATOR_SEAL_KMS_KEY": ["rotator", "kms:alias/rotator", CANARY, "alias/a b"],
     "ROTATOR_THREADS": ["0", "65", "eight", CANARY, "1.5"],
     "ROTATOR_WRITE_BUDGET": ["0.01", "51", "nan", "inf", "-1", CANARY],
