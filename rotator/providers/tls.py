@@ -1,4 +1,4 @@
-"""TLS towards providers and receivers of notices: whom we believe, how old a protocol may be, and who we say we are.
+"""TLS to providers and notified machines: whom we believe, how old a protocol may be, who we are.
 
 Certificates are always verified. Authorities are those of the system or of SSL_CERT_FILE and
 SSL_CERT_DIR, and beside them a company's own. A client certificate is offered to the hosts that it
