@@ -21,6 +21,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
+from rotator import __version__
 from rotator.clock import Clock, new_id
 from rotator.errors import (
     FenceLost,
@@ -31,10 +32,12 @@ from rotator.errors import (
     VersionBudget,
 )
 from rotator.model import Secret
+from rotator.sandbox import secrets_manager_http
 from rotator.sandbox.iam import Guard
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_hook import client_for
 from rotator.sandbox.secrets_manager_http import serve
+from rotator.sandbox.secrets_manager_wire import AwsService, Response, respond
 from rotator.store.aws_client import AwsClient
 from rotator.store.base import SecretSpec, Store
 from rotator.store.secrets_manager import SecretsManagerStore
@@ -1026,6 +1029,21 @@ def test_a_life_over_http(wired: Callable[..., SecretsManagerStore], bench: Benc
     store.put(SPEC, new := new_id(), fields(2))
     store.move_back(SPEC, old, away_from=new)
     assert bench.value() == fields()
+
+
+def test_aws_is_told_that_it_is_rotator_who_asks(
+    wired: Callable[..., SecretsManagerStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    def listening(service: AwsService, headers: Mapping[str, str], body: bytes) -> Response:
+        heard.append(headers["user-agent"])
+        return respond(service, headers, body)
+
+    monkeypatch.setattr(secrets_manager_http, "respond", listening)
+    assert wired().get(SPEC) is None
+    (named,) = set(heard)
+    assert named.startswith(f"rotator/{__version__} Boto3/{boto3.__version__} Botocore/")
 
 
 def test_a_reply_lost_over_http_makes_one_version(
