@@ -5,6 +5,7 @@ The first SIGTERM or SIGINT stops the worker, more of them change nothing: what 
 being sealed.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -150,6 +151,7 @@ def _work(
             ),
         )
         with around.beside(settings, ledger, tools.clock, lambda: worker.book):
+            gc.freeze()  # what is loaded by now stays: nobody need look through it for garbage
             return worker.run(orders)
 
 
