@@ -136,10 +136,10 @@ class SeedModel(Settings):
         None, description="The name of an environment variable, read at the start."
     )
     file: Annotated[str, AfterValidator(_path)] | None = Field(
-        None, description="An absolute path, read at each look."
+        None, description="An absolute path, read at each rotation."
     )
     secret: str | None = Field(
-        None, description="The name of a secret, or name#json_key, read at each look."
+        None, description="The name of a secret, or name#json_key, read at each rotation."
     )
     expires_at: AwareDatetime | None = Field(
         None, description="When the seed dies, if you know: 2026-11-23T02:14:00Z."

@@ -31,6 +31,26 @@ class SeedReader(Protocol):
         ...
 
 
+class SeedsOfAWalk:
+    """Each seed as it was when one walk first asked for it: a walk looks several times.
+
+    What is missing is asked for again, and everything once it is forgotten.
+    """
+
+    def __init__(self, seeds: SeedReader) -> None:
+        self._seeds = seeds
+        self._found: dict[SeedRef, Secret] = {}
+
+    def read(self, ref: SeedRef) -> Secret:
+        """Raises SeedMissing."""
+        if ref not in self._found:
+            self._found[ref] = self._seeds.read(ref)
+        return self._found[ref]
+
+    def forget(self) -> None:
+        self._found.clear()
+
+
 class Sealing(Protocol):
     """Encryption bound to a place."""
 

@@ -4,7 +4,7 @@ There is no resume: a crash anywhere is answered by the next look, on this machi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rotator.clock import new_id
@@ -24,7 +24,7 @@ from rotator.rotation.resting import blind_rest, manual_changes, rest, unmet
 from rotator.rotation.revoking import revoke
 from rotator.rotation.settling import settle
 from rotator.rotation.steps import Done, Hands
-from rotator.rotation.tools import Tools
+from rotator.rotation.tools import SeedsOfAWalk, Tools
 from rotator.triage import outcome_of
 
 MOST_STEPS = 20
@@ -105,9 +105,10 @@ class _Walk:
     def __init__(
         self, tools: Tools, credential: Credential, lease: Lease, observe: Observer, cause: str
     ) -> None:
-        self.tools = tools
+        self.seeds = SeedsOfAWalk(tools.seeds)
+        self.tools = replace(tools, seeds=self.seeds)
         self.credential = credential
-        self.hands = Hands(tools, credential, lease, {})
+        self.hands = Hands(self.tools, credential, lease, {})
         self.observe = observe
         self.cause = cause
         self.run = new_id()
@@ -148,7 +149,7 @@ class _Walk:
         return record
 
     def _look(self, record: Record) -> Sight:
-        """Each secret is read once a walk, and known from our own puts' answers since."""
+        """Each secret and each seed is read once a walk; our own puts' answers tell the rest."""
         now = self.tools.clock.now()
         blocked = active_back_offs(record, now).get(LOOK)
         if blocked is not None:
@@ -170,6 +171,7 @@ class _Walk:
             done = self._failed(sight, step, error)
         if done.look_afresh:
             self.hands.versions.clear()
+            self.seeds.forget()
         stepped = self._stepped(step.verb, step.reason, done, began)
         self.owed += [*done.changes, stepped]
         self._tell(stepped)

@@ -1,6 +1,6 @@
 """What references lead to: seeds in environment variables, files and other secrets.
 
-Files and secrets are read anew at each look, so that a person who mends one need not restart
+Files and secrets are read anew at each walk, so that a person who mends one need not restart
 anything. Environment variables of a running process never change: they are read once. No message
 holds any part of a value.
 """

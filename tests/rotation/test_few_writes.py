@@ -1,12 +1,16 @@
 """A walk writes the ledger before and after its request, and once more when it comes to rest."""
 
+from dataclasses import replace
+
 import pytest
 
-from rotator.model import Reason, Shelf, State
+from rotator.model import Reason, Secret, Shelf, State
 from rotator.plan import Step, Verb
+from rotator.references import SeedRef
 from rotator.rotation import walk
 from tests.crash.doors import Effects, Killed
 from tests.crash.plays import scenario
+from tests.crash.world import World
 from tests.rotation.stage import ALBATO, HOUR, is_home, record, run, watched, world
 
 
@@ -55,3 +59,31 @@ def test_a_walk_that_never_comes_to_rest_backs_off_and_says_so(
     monkeypatch.undo()
     run(played, HOUR)
     assert is_home(played)
+
+
+class Asked:
+    """Seeds, and how often one was asked for."""
+
+    def __init__(self, played: World) -> None:
+        self._seeds, self.times = played.tools.seeds, 0
+        played.tools = replace(played.tools, seeds=self)
+
+    def read(self, ref: SeedRef) -> Secret:
+        self.times += 1
+        return self._seeds.read(ref)
+
+
+def test_a_walk_reads_a_seed_once_however_often_it_looks() -> None:
+    played = world(ALBATO)
+    asked = Asked(played)
+    assert len(played.rotate().steps) == 3
+    assert asked.times == 1
+    played.rotate()
+    assert asked.times == 2
+
+
+def test_a_seed_that_was_refused_is_read_anew() -> None:
+    played = world(ALBATO, seeds=lambda _: {"partner_token": "mistyped"})
+    asked = Asked(played)
+    assert played.rotate().state is State.NEEDS_A_PERSON
+    assert asked.times == 2
