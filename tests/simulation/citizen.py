@@ -125,9 +125,3 @@ def lives(fake: Any, token: str) -> bool:
     except (ProviderError, Exception):  # noqa: BLE001 - a refusal, however it is put
         return False
     return not (fake.deny_list and claims["jti"] in fake._spent)  # noqa: SLF001 - likewise
-
-
-def gone(troubles: list[tuple[datetime, datetime]], before: datetime) -> None:
-    """Forget those that were over by then."""
-    while troubles and troubles[0][1] < before - timedelta(days=90):
-        troubles.pop(0)

@@ -124,6 +124,7 @@ class World:
         self._enrol(self.worker.ledger, self.citizens.values())
         for citizen in self.citizens.values():
             self.at(START + 10 * MINUTE, partial(self._pair, citizen))
+        self.at(START + DAY, self._prune)
         self._plan(seed, rates)
 
     def _made(self, cast: Iterable[Make]) -> dict[str, Citizen]:
@@ -181,6 +182,11 @@ class World:
         if citizen.scenario.second is not None:
             people.pair(self.worker.tools(citizen), citizen, citizen.scenario.second(citizen.fake))
             self.watch.after(citizen, self.time.at, None)
+
+    def _prune(self) -> None:
+        """As often as the engine does."""
+        self.worker.ledger.prune(self.worker.clock.now())
+        self.at(self.time.at + DAY, self._prune)
 
     def at(self, instant: datetime, act: Callable[[], None]) -> None:
         heapq.heappush(self._events, (instant, next(self._order), act))
