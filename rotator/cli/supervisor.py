@@ -1,8 +1,8 @@
 """A command with a token in its environment, which is restarted or told when the token was rotated.
 
 The command runs in a session of its own. Signals that we get are passed on to it; what it leaves
-running when it ends is ended too. Whether the token changed is watched in a thread, so that a slow
-Secrets Manager holds up no signal.
+running when it ends is ended too, and so is the command where we are killed (rotator.cli.leash).
+Whether the token changed is watched in a thread, so that a slow Secrets Manager holds up no signal.
 """
 
 import os
@@ -15,6 +15,7 @@ from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from rotator.cli.leash import leashed
 from rotator.client import Reading, Token, TokenError, TokenExpired
 from rotator.clock import Clock
 
@@ -57,6 +58,7 @@ class Supervisor:
         self._inbox: SimpleQueue[Reading | signal.Signals] = SimpleQueue()
         self._over = threading.Event()
         self._stopping = False
+        self._hold: Callable[[int], None]
 
     def run(self) -> int:
         """Its exit code, 128 and the signal's number if one ended it.
@@ -65,7 +67,7 @@ class Supervisor:
         command cannot be started.
         """
         reading = self._token.get()
-        with self._heard():
+        with self._heard(), leashed(self._grace) as self._hold:
             child = self._start(self._environ(reading))
             watch = threading.Thread(target=self._watch, args=(reading,), daemon=True)
             watch.start()
@@ -105,9 +107,11 @@ class Supervisor:
         return child if self._stopping else self._start(environ)
 
     def _start(self, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - running what the user names is the whole point
+        child = subprocess.Popen(  # noqa: S603 - running what the user names is the whole point
             self._command, env={**os.environ, **environ}, start_new_session=True
         )
+        self._hold(child.pid)
+        return child
 
     def _clear(self, child: subprocess.Popen[bytes]) -> None:
         """Nobody of its group is left when this returns."""
@@ -116,6 +120,7 @@ class Supervisor:
         _signal_group(child, signal.SIGKILL)
         child.kill()  # it may have left its group
         child.wait()
+        self._hold(0)
 
     def _await(self, done: Callable[[], bool], child: subprocess.Popen[bytes]) -> None:
         """At most for the grace; signals are passed on meanwhile."""

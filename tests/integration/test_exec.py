@@ -162,6 +162,34 @@ def test_what_a_command_leaves_running_ends_with_it(here: Town) -> None:
         os.kill(orphan, 0)
 
 
+@pytest.mark.parametrize("deaf", ["", "trap '' TERM;"])
+def test_a_command_does_not_outlive_the_one_that_runs_it(here: Town, deaf: str) -> None:
+    script = f"{deaf} trap 'echo heard' USR1; echo ready; sleep 600 & while :; do wait $!; done"
+    with running(here, script) as process:
+        assert line(process) == "ready"
+        process.send_signal(signal.SIGUSR1)
+        assert line(process) == "heard", "who passes on a signal is past the command's start"
+        process.kill()
+        assert ended(process) == (-signal.SIGKILL, ""), "the pipe is closed by all who held it"
+
+
+def test_a_command_outlives_the_end_of_its_leash(here: Town) -> None:
+    with running(here, "echo ready; read line < told; exit 5") as process:
+        os.mkfifo(here.home / "told")
+        assert line(process) == "ready"
+        os.kill(leash_of(process.pid), signal.SIGKILL)
+        (here.home / "told").write_text("go on\n")
+        assert ended(process) == (5, "")
+
+
+def leash_of(parent: int) -> int:
+    """The child of a process that runs leash.py."""
+    command = ["ps", "-o", "pid=,args=", "--ppid", str(parent)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (found,) = (each.split()[0] for each in listed.splitlines() if "leash.py" in each)
+    return int(found)
+
+
 def test_while_aws_is_down_the_command_runs_on_and_hears_of_the_rotation_afterwards(
     here: Town,
 ) -> None:
