@@ -68,6 +68,8 @@ class Worker:
         self._book = JobBook((), ())
         self._stale = False
         """The job files could not be read anew: that is still to be done."""
+        self._rows = 0
+        """Of the ledger, when the job files' were last made."""
         self._pruned_at: datetime | None = None
         self._told_at: dict[str, float] = {}
         self._fatal: LedgerError | None = None
@@ -154,7 +156,8 @@ class Worker:
     def _take_back(self) -> None:
         """What `rotator forget` deleted while its job file still gives it begins anew."""
         try:
-            self._enrol()
+            if self._ledger.row_count() != self._rows:  # only `forget` deletes any
+                self._enrol()
         except LedgerError as error:
             self._broke("", error)
 
@@ -177,7 +180,7 @@ class Worker:
 
     def _enrol(self) -> None:
         named = {job.name: [each.qualified for each in job.credentials] for job in self._book.jobs}
-        self._ledger.enrol(named, self._tools.clock.now())
+        self._rows = self._ledger.enrol(named, self._tools.clock.now())
 
     def _ready(self) -> None:
         on = sum(1 for job in self._book.jobs if job.credentials)

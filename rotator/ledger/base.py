@@ -28,12 +28,16 @@ class Ledger(Protocol):
     ledger_id: str
     """Made once a ledger, and carried by every keyring that it keeps."""
 
-    def enrol(self, jobs: Mapping[str, Sequence[str]], now: datetime) -> None:
+    def enrol(self, jobs: Mapping[str, Sequence[str]], now: datetime) -> int:
         """Make the rows be those of the job files: job -> names of its credentials (qualified).
 
         New rows are due now; rows of other jobs and credentials lose their `due_at` and keep all
-        else, so that a file that comes back finds its history.
+        else, so that a file that comes back finds its history. How many rows there are then.
         """
+        ...
+
+    def row_count(self) -> int:
+        """How many rows there are, scheduled or not."""
         ...
 
     def sweep(self, now: datetime, limit: int, *, until: datetime, job: str = "",

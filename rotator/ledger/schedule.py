@@ -152,14 +152,15 @@ def urgent(connection: Connection, at: Mapping[str, Any]) -> list[str]:
 # The rows of the job files.
 
 _known = select(_c.name, _c.job, _c.due_at)
+_count = select(func.count()).select_from(credential)
 _enrol = insert(credential)
 _move = update(credential).where(_c.name == bindparam("name_"))
 
 
 def enrol(
     connection: Connection, jobs: Mapping[str, Sequence[str]], fresh: Mapping[str, Any]
-) -> None:
-    """`fresh` is what a new row starts with."""
+) -> int:
+    """`fresh` is what a new row starts with. How many rows there are then."""
     wanted = {name: job for job, names in jobs.items() for name in names}
     known = {found.name: found for found in connection.all(_known)}
     floor = int(meta.get(connection, FENCE_FLOOR) or 0)
@@ -179,6 +180,12 @@ def enrol(
         for name, found in known.items()
         if name not in wanted and found.due_at is not None
     ])  # fmt: skip
+    return len(known) + len(made)
+
+
+def row_count(connection: Connection) -> int:
+    count: int = connection.scalar(_count, {})
+    return count
 
 
 def _many(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:

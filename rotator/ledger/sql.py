@@ -89,12 +89,16 @@ class SqlLedger:
 
     # The schedule.
 
-    def enrol(self, jobs: Mapping[str, Sequence[str]], now: datetime) -> None:
+    def enrol(self, jobs: Mapping[str, Sequence[str]], now: datetime) -> int:
         at = codec.micros(now)
         fresh = {"due_at": at, "state": State.DUE.value, "state_since": at,
                  "reason": Reason.MISSING.value}  # fmt: skip
         with self._database.write() as connection:
-            schedule.enrol(connection, jobs, fresh)
+            return schedule.enrol(connection, jobs, fresh)
+
+    def row_count(self) -> int:
+        with self._database.read() as connection:
+            return schedule.row_count(connection)
 
     def sweep(self, now: datetime, limit: int, *, until: datetime, job: str = "",
               quotas: Mapping[str, int] | None = None) -> list[str]:  # fmt: skip

@@ -202,6 +202,13 @@ def test_enrolling_again_changes_nothing(ledger: Ledger) -> None:
     assert ledger.rows() == before
 
 
+def test_rows_are_counted_scheduled_or_not(ledger: Ledger) -> None:
+    assert ledger.row_count() == 3
+    assert ledger.enrol({"albato": [ALBATO, "albato/more"]}, NOW) == 4
+    ledger.forget(ETL)
+    assert ledger.row_count() == 3
+
+
 def test_a_credential_whose_job_file_is_gone_keeps_all_but_its_due_at(ledger: Ledger) -> None:
     write(ledger, rest(), on_record())
     before = row(ledger)

@@ -166,8 +166,8 @@ def test_a_ledger_that_cannot_take_the_forgotten_back_ends_no_worker(
 
     with monkeypatch.context() as broken:
         broken.setattr(house.ledger, "enrol", fail)
-        house.until(lambda: "the disk is full" in house.said.getvalue())
         house.ledger.forget("oauth/reports")
+        house.until(lambda: "the disk is full" in house.said.getvalue())
     house.until(lambda: len(house.walked) == 2)
 
 
