@@ -18,6 +18,7 @@ from rotator.ledger.facts import (
     Record,
     Row,
     Seal,
+    Woken,
 )
 from rotator.ledger.writes import Change
 
@@ -100,8 +101,11 @@ class Ledger(Protocol):
         """All changes in one durable transaction. Raises LeaseLost where the fence has moved."""
         ...
 
-    def seal(self, seal: Seal) -> None:
-        """Store an answer durably, whoever holds the lease, and make the credential due now."""
+    def seal(self, seal: Seal) -> Woken | None:
+        """Store an answer durably, whoever holds the lease, and make the credential due now.
+
+        None where the credential has no row (any more).
+        """
         ...
 
     def ask(self, manual: Manual) -> None:

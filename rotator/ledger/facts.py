@@ -205,6 +205,16 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Woken:
+    """What an answer found in the row of its credential, and when it made that due."""
+
+    fence: int
+    """Of the last lease that was given."""
+    was_due_at: datetime | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
     """One line of the run history."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rotator.ledger.facts import BackOff, OnRecord, Record, Seal
+from rotator.ledger.facts import BackOff, Lease, OnRecord, Record, Seal, Woken
 from rotator.ledger.writes import Change, Close, Drop, Killed, Lift, MarkRead, Met
 
 
@@ -20,6 +20,24 @@ def foreseen(record: Record, changes: Iterable[Change]) -> Record | None:
             return None
         record = make(record, change)
     return record
+
+
+def answered(record: Record, lease: Lease, seal: Seal, woken: Woken | None) -> Record | None:
+    """The record with a request of ours and its sealed answer; None where only the ledger can tell.
+
+    Whatever else became of the credential since the record was read, a wish or another's answer,
+    moved its `due_at`, and another worker was given a lease: then there is more to be seen.
+    """
+    if woken is None or (woken.fence, woken.was_due_at) != (lease.fence, record.row.due_at):
+        return None
+    intents, seals = (*record.open_intents, seal.intent), (*record.seals, seal)
+    return replace(
+        record,
+        row=replace(record.row, due_at=woken.due_at),
+        open_intents=tuple(sorted(intents, key=lambda i: (i.intended_at, i.generation))),
+        seals=tuple(sorted(seals, key=lambda s: (s.answered_at, s.intent.generation))),
+        top_generation=max(record.top_generation, seal.intent.generation),
+    )
 
 
 def _close(record: Record, change: Close) -> Record:

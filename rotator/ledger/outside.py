@@ -23,7 +23,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from rotator.errors import LedgerError
 from rotator.ledger import codec, leases, meta
-from rotator.ledger.facts import Manual
+from rotator.ledger.facts import Manual, Woken
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import alert, credential, manual, metadata
 from rotator.model import Reason, State
@@ -32,11 +32,20 @@ _c = credential.c
 _this = update(credential).where(_c.name == bindparam("credential_"))
 _at: BindParameter[int] = bindparam("at_")
 _moved = case((_c.due_at.between(_at - 1000, _at), _c.due_at - 1), else_=_at)
-_wake = _this.where(_c.due_at.is_not(None)).values(due_at=_moved)
+_wake = _this.where(_c.due_at.is_not(None)).values(due_at=_moved).returning(_c.due_at)
+_stood = select(_c.fence, _c.due_at).where(_c.name == bindparam("credential_"))
 
 
-def wake(connection: Connection, name: str, at: datetime) -> None:
-    connection.execute(_wake, {"credential_": name, "at_": codec.micros(at)})
+def wake(connection: Connection, name: str, at: datetime) -> Woken | None:
+    found = connection.first(_stood, {"credential_": name})
+    if found is None:
+        return None
+    due_at = connection.scalar(_wake, {"credential_": name, "at_": codec.micros(at)})
+    return Woken(
+        fence=found.fence,
+        was_due_at=codec.instant_or_none(found.due_at),
+        due_at=codec.instant_or_none(due_at),
+    )
 
 
 _ask = insert(manual).on_conflict_do_nothing(index_elements=[manual.c.id])

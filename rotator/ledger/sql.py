@@ -37,6 +37,7 @@ from rotator.ledger.facts import (
     Record,
     Row,
     Seal,
+    Woken,
 )
 from rotator.ledger.keys import WrappedKey
 from rotator.ledger.pulse import Pulse
@@ -168,10 +169,10 @@ class SqlLedger:
             for change in made:
                 changes.apply(connection, lease.credential, change)
 
-    def seal(self, seal: Seal) -> None:
+    def seal(self, seal: Seal) -> Woken | None:
         with self._database.write() as connection:
             answers.keep(connection, seal)
-            outside.wake(connection, seal.intent.credential, seal.answered_at)
+            return outside.wake(connection, seal.intent.credential, seal.answered_at)
 
     def ask(self, manual: Manual) -> None:
         with self._database.write() as connection:

@@ -21,7 +21,8 @@ from rotator.errors import (
     Unanswered,
     Unreachable,
 )
-from rotator.ledger.facts import Intent, Seal
+from rotator.ledger.facts import Intent, Seal, Woken
+from rotator.ledger.foresight import answered
 from rotator.ledger.writes import Change, Close, Intend
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.plan import Step
@@ -94,9 +95,13 @@ def _send(hands: Hands, sight: Sight, sending: _Sending) -> Done:
     seal = Seal(
         intent=sending.intent, ciphertext=cipher, sent_at=sent_at, answered_at=answer.received_at
     )
-    seal_whatever_happens(hands, seal, sending.grant, sealed)
+    woken = seal_whatever_happens(hands, seal, sending.grant, sealed)
     waited = hands.tools.clock.now() - answer.received_at >= hands.tools.clock.stretch(RETRY_SEAL)
-    return Done(text=f"by {sending.grant.name}", look_afresh=waited)
+    return Done(
+        text=f"by {sending.grant.name}",
+        look_afresh=waited,
+        foreseen=answered(sight.record, hands.lease, seal, woken),
+    )
 
 
 def _unsealed(
@@ -177,7 +182,7 @@ def _refresh_held(sight: Sight) -> Secret | None:
     return held.token.value if held else None
 
 
-def seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> None:
+def seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> Woken | None:
     """Seal it. While the ledger refuses, KEEP from memory and try both again, until one works.
 
     This thread does not give up: with the answer lost, so would be a refresh token. Whoever stops
@@ -187,15 +192,13 @@ def seal_whatever_happens(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed
     while True:
         attempt += 1
         try:
-            hands.tools.ledger.seal(seal)
+            return hands.tools.ledger.seal(seal)
         except LedgerError:
             if attempt == 1 and grant.spends is None:
                 raise  # the same tokens may be asked for again
             if _kept_from_memory(hands, seal, grant, sealed):
                 raise
             hands.tools.clock.sleep(hands.tools.clock.stretch(RETRY_SEAL))
-        else:
-            return
 
 
 def _kept_from_memory(hands: Hands, seal: Seal, grant: Grant, sealed: Sealed) -> bool:

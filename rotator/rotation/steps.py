@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from rotator.errors import ForeignWriter, RotatorError, Unanswered, Unreachable, VerifyFailed
 from rotator.jobs.job import Credential
-from rotator.ledger.facts import Lease, OnRecord, Seal
+from rotator.ledger.facts import Lease, OnRecord, Record, Seal
 from rotator.ledger.writes import Change, Drop, Lift, Mended
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Secret, Shelf, Token
 from rotator.plan import Step
@@ -37,6 +37,8 @@ class Done:
     text: str = ""
     look_afresh: bool = False
     """The store may have changed behind our back: read it again."""
+    foreseen: Record | None = None
+    """What a look will show, where the step has told the ledger by itself and knows."""
 
 
 @dataclass(slots=True)

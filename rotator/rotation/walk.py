@@ -176,7 +176,7 @@ class _Walk:
         self.owed += [*done.changes, stepped]
         self._tell(stepped)
         may_wait = _is_of_an_answer(sight, step) and not done.look_afresh
-        self.foreseen = foreseen(sight.record, done.changes) if may_wait else None
+        self.foreseen = foreseen(sight.record, done.changes) if may_wait else done.foreseen
         if done.changes and self.foreseen is None:
             self._pay()
 

@@ -31,7 +31,7 @@ from rotator.ledger.facts import (
     Seal,
     Stepped,
 )
-from rotator.ledger.foresight import foreseen
+from rotator.ledger.foresight import answered, foreseen
 from rotator.ledger.holders import FORGOTTEN_AFTER, KEPT
 from rotator.ledger.queries import VERSIONS_KNOWN
 from rotator.ledger.sql import MAX_LEASE, SqlLedger
@@ -1150,6 +1150,40 @@ def test_what_is_foreseen_of_changes_is_what_a_look_then_shows(
 def test_what_depends_on_rows_that_no_record_shows_is_not_foreseen(busy: SqlLedger) -> None:
     blind = {type(change) for change in every_change() if foreseen(look(busy), [change]) is None}
     assert blind == {Intend, AddMark, LiftMark, Mended, Reported, Revoked, Stepped, Rest}
+
+
+ANSWER = sealed(intent("request-9", 9))
+
+
+def test_a_request_and_its_answer_are_foreseen_as_a_look_then_shows_them(busy: SqlLedger) -> None:
+    lease = leased(busy)
+    before = look(busy)
+    busy.write(lease, Intend(intent=ANSWER.intent))
+    expected = answered(before, lease, ANSWER, busy.seal(ANSWER))
+    assert expected == look(busy)
+
+
+ELSEWHERE: dict[str, Callable[[SqlLedger, Lease], object]] = {
+    "a wish": lambda ledger, _: ledger.ask(manual("manual-9", asked_at=ANSWER.answered_at)),
+    "a wish after it": lambda ledger, _: ledger.ask(manual("manual-9")),
+    "another's answer": lambda ledger, _: ledger.seal(sealed(intent("request-8", 8))),
+    "another worker": lambda ledger, lease: ledger.take(
+        ETL, "worker-2", lease.until, lease.until + MINUTE
+    ),
+    "a job file that went": lambda ledger, _: ledger.enrol({}, NOW),
+    "nothing left of it": lambda ledger, _: ledger.forget(ETL),
+}
+
+
+@pytest.mark.parametrize("comes", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_an_answer_is_not_foreseen_where_somebody_else_was_at_the_credential(
+    busy: SqlLedger, comes: Callable[[SqlLedger, Lease], object]
+) -> None:
+    lease = leased(busy)
+    before = look(busy)
+    busy.write(lease, Intend(intent=ANSWER.intent))
+    comes(busy, lease)
+    assert answered(before, lease, ANSWER, busy.seal(ANSWER)) is None
 
 
 # Restarts.

@@ -1,17 +1,32 @@
 """A walk writes the ledger before and after its request, and once more when it comes to rest."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from rotator.ledger.facts import Manual
 from rotator.model import Reason, Secret, Shelf, State
 from rotator.plan import Step, Verb
+from rotator.providers.base import Answer, Request
 from rotator.references import SeedRef
 from rotator.rotation import walk
 from tests.crash.doors import Effects, Killed
 from tests.crash.plays import scenario
 from tests.crash.world import World
-from tests.rotation.stage import ALBATO, HOUR, is_home, record, run, watched, world
+from tests.rotation.stage import (
+    ALBATO,
+    HOUR,
+    SECOND,
+    SESSION,
+    ask,
+    is_home,
+    record,
+    requests,
+    run,
+    watched,
+    world,
+)
 
 
 def test_an_answer_is_read_and_published_in_one_write() -> None:
@@ -19,9 +34,37 @@ def test_an_answer_is_read_and_published_in_one_write() -> None:
     assert played.rotate().state is State.FRESH
     ledger = [name.partition(" ")[0] for name in played.effects.names if "ledger." in name]
     assert ledger == [
-        "ledger.take", "ledger.look", "ledger.write", "ledger.check", "ledger.seal",
-        "ledger.look", "ledger.write",
+        "ledger.take", "ledger.look", "ledger.write", "ledger.check", "ledger.seal", "ledger.write",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("later", "again"), [(timedelta(0), 0), (SECOND, 1)])
+def test_a_wish_that_comes_while_the_provider_answers_is_seen_and_met(
+    later: timedelta, again: int
+) -> None:
+    """Met by that very answer, or by `again` one more."""
+    played = world(ALBATO)
+    played.rotate()
+    played.clock.at += HOUR
+    ask(played)
+    send, wishes = played.tools.door.send, list[Manual]()
+
+    class Interrupted:
+        def send(self, request: Request, *, spending: bool = False) -> Answer:
+            answer = send(request, spending=spending)
+            if not wishes:
+                played.clock.at += later
+                wishes.append(ask(played))
+            return answer
+
+    played.tools = replace(played.tools, door=Interrupted())
+    outcome = played.rotate()
+    met = played.ledger.manual(wishes[0].id)
+    assert outcome.state is State.FRESH
+    assert met is not None
+    assert met.met_at is not None
+    assert requests(played, SESSION) == 2 + again
+    assert played.effects.names.count("ledger.look") == 3 + again  # one was of the first walk
 
 
 def test_what_a_worker_published_that_then_died_is_no_token_handed_out_again() -> None:
