@@ -233,7 +233,7 @@ def sender(urls: Sequence[Secret]) -> Send | None:
     if find_spec("apprise") is None:
         raise BadSettings(
             f"{name} is set, and Apprise is not installed",
-            remedy="pip install 'rotator-worker[alerts]'",
+            remedy="install it beside rotator: pip install apprise",
         )
     import apprise  # noqa: PLC0415 - an extra, and slow to load
 

@@ -295,7 +295,7 @@ def test_addresses_without_apprise_are_refused_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("rotator.engine.alerts.find_spec", lambda _: None)
-    with pytest.raises(BadSettings, match=r"pip install 'rotator-worker\[alerts\]'"):
+    with pytest.raises(BadSettings, match="pip install apprise"):
         sender([Secret("json://127.0.0.1/")])
 
 
