@@ -1,4 +1,5 @@
 import ipaddress
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,6 +7,32 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from rotator.providers.http import Door
+from rotator.rotation.tools import Door as Doorway
+from rotator.sandbox.fakes import Fake
+from rotator.sandbox.server import InProcessDoor, served
+from tests.contract.stage import TurnedClock
+
+
+@pytest.fixture
+def clock(request: pytest.FixtureRequest) -> TurnedClock:
+    """It shows the module's NOW."""
+    return TurnedClock(request.module.NOW)
+
+
+@pytest.fixture(params=["in process", "over HTTP"])
+def reached(
+    request: pytest.FixtureRequest, clock: TurnedClock, fake: Fake
+) -> Iterator[tuple[Doorway, str]]:
+    """Both ways to the module's fake: a door, and where the fake is."""
+    if request.param == "in process":
+        yield InProcessDoor({request.module.HOST: fake}, clock), request.module.HOST
+        return
+    with served(fake) as url:
+        door = Door(clock)
+        yield door, url
+        door.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 import json
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
-from rotator.clock import Clock
 from rotator.errors import (
     Garbled,
     Misconfigured,
@@ -22,30 +21,20 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Secret, Token
 from rotator.providers.alation import plugin
 from rotator.providers.alation.settings import Credential, Job
 from rotator.providers.base import Alive, Answer, Dead, Grant, Provider, Request, Unknown, Verdict
-from rotator.providers.http import Door
 from rotator.providers.registry import plugins
 from rotator.rotation.tools import Door as Doorway
 from rotator.sandbox import fakes
 from rotator.sandbox.alation import AlationFake
-from rotator.sandbox.server import InProcessDoor, served
+from rotator.sandbox.server import InProcessDoor
+from tests.contract.stage import TurnedClock
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+HOST = "https://acme.alationcloud.com"
 USER, NAME, PASSWORD = 1151, "svc-etl@example.com", "planted-password"
 PLANTED = "planted-token-0123456789"
 V1 = "/integration/v1/"
-
-
-class TurnedClock(Clock):
-    """Shows what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shown = NOW
-
-    def now(self) -> datetime:
-        return self.shown
 
 
 class World:
@@ -77,25 +66,13 @@ class World:
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
-
-
-@pytest.fixture
 def fake(clock: TurnedClock) -> AlationFake:
     return AlationFake(now=clock.now, passwords={NAME: (PASSWORD, USER)})
 
 
-@pytest.fixture(params=["in process", "over HTTP"])
-def world(request: pytest.FixtureRequest, clock: TurnedClock, fake: AlationFake) -> Iterator[World]:
-    if request.param == "in process":
-        url = "https://acme.alationcloud.com"
-        yield World(clock, fake, InProcessDoor({url: fake}, clock), url)
-        return
-    with served(fake) as url:
-        door = Door(clock)
-        yield World(clock, fake, door, url)
-        door.close()
+@pytest.fixture
+def world(clock: TurnedClock, fake: AlationFake, reached: tuple[Doorway, str]) -> World:
+    return World(clock, fake, *reached)
 
 
 def value(keyring: Keyring, name: str) -> str:
@@ -142,7 +119,7 @@ def test_a_consumer_gets_in_with_the_header_and_403_after_expiry(world: World) -
     )
     assert (name, sent) == ("TOKEN", token.value.reveal())
     assert world.door.send(call).status == 200
-    world.clock.shown += DAY
+    world.clock.at += DAY
     assert world.door.send(call).status == 403
 
 
@@ -204,7 +181,7 @@ def test_expired_tokens_are_dead_in_either_style(world: World, style: str) -> No
     world.fake.expired_answers = "401" if style == "401" else "200"
     keyring = world.seeded()
     keyring |= world.obtain("refresh_token", keyring)
-    world.clock.shown += 61 * DAY
+    world.clock.at += 61 * DAY
     assert isinstance(world.inspect(REFRESH_TOKEN, keyring), Dead)
     assert isinstance(world.inspect(ACCESS_TOKEN, keyring), Dead)
 
@@ -226,7 +203,7 @@ def test_a_token_never_seems_to_live_longer_than_it_does(
     world: World, dates: str, skew: timedelta
 ) -> None:
     world.fake.dates = "Z" if dates == "Z" else "offset" if dates == "offset" else "whole seconds"
-    world.fake.now = lambda: world.clock.shown + skew
+    world.fake.now = lambda: world.clock.at + skew
     token = world.obtain("refresh_token", world.seeded())[ACCESS_TOKEN]
     assert token.expires_at is not None
     shortest = min(DAY, DAY + skew) if DAY + skew > timedelta(0) else DAY

@@ -3,12 +3,11 @@
 import json
 import traceback
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.clock import Clock
 from rotator.errors import (
     Garbled,
     Misconfigured,
@@ -20,29 +19,18 @@ from rotator.errors import (
 from rotator.model import ACCESS_TOKEN, Secret, Token
 from rotator.providers.albato import Credential, Job, plugin
 from rotator.providers.base import Answer, Provider, Request
-from rotator.providers.http import Door
 from rotator.providers.registry import plugins
 from rotator.rotation.tools import Door as Doorway
 from rotator.sandbox import fakes
 from rotator.sandbox.albato import AlbatoFake
-from rotator.sandbox.server import InProcessDoor, served
+from tests.contract.stage import TurnedClock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+HOST = "https://api.albato.com"
 LATER = NOW + 12 * HOUR
 PARTNER, USER, PLANTED = "planted-partner-token", "customer-17", "planted-token-0123456789"
 PATH = "/wl/acme/get-user-session-token"
-
-
-class TurnedClock(Clock):
-    """Shows what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shown = NOW
-
-    def now(self) -> datetime:
-        return self.shown
 
 
 class World:
@@ -76,25 +64,13 @@ def provider(**settings: object) -> Provider:
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
-
-
-@pytest.fixture
 def fake(clock: TurnedClock) -> AlbatoFake:
     return AlbatoFake(now=clock.now, partner_token=PARTNER, users={USER})
 
 
-@pytest.fixture(params=["in process", "over HTTP"])
-def world(request: pytest.FixtureRequest, clock: TurnedClock, fake: AlbatoFake) -> Iterator[World]:
-    if request.param == "in process":
-        url = "https://api.albato.com"
-        yield World(clock, fake, InProcessDoor({url: fake}, clock), url)
-        return
-    with served(fake) as url:
-        door = Door(clock)
-        yield World(clock, fake, door, url)
-        door.close()
+@pytest.fixture
+def world(clock: TurnedClock, fake: AlbatoFake, reached: tuple[Doorway, str]) -> World:
+    return World(clock, fake, *reached)
 
 
 # The grant
@@ -108,7 +84,7 @@ def test_the_partner_token_gives_a_session_token(world: World) -> None:
 
 def test_a_consumer_is_refused_after_expiry(world: World) -> None:
     token = world.obtain()
-    world.clock.shown = LATER
+    world.clock.at = LATER
     assert world.consume(token) == 401
     assert world.fake.counts["consumer refused"] == 1
 
@@ -122,7 +98,7 @@ def test_a_new_session_may_end_the_earlier_one(world: World) -> None:
 def test_the_same_token_may_be_handed_out_again(world: World) -> None:
     world.fake.same_until_expiry = True
     first = world.obtain()
-    world.clock.shown += HOUR
+    world.clock.at += HOUR
     again = world.obtain()
     assert again.value == first.value
     assert again.expires_at == first.expires_at
@@ -137,7 +113,7 @@ def test_a_permanent_token_is_published_only_if_asked_for(world: World, missing:
     assert world.obtain().kind == "session"
     permanent = world.obtain(publish="permanent")
     assert (permanent.kind, permanent.issued_at, permanent.expires_at) == ("permanent", NOW, None)
-    world.clock.shown += 1000 * HOUR
+    world.clock.at += 1000 * HOUR
     assert world.consume(permanent) == 200
 
 

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import jwt
@@ -14,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import HttpUrl
 
-from rotator.clock import Clock
 from rotator.errors import (
     Garbled,
     Misconfigured,
@@ -31,6 +31,7 @@ from rotator.providers.http import Door
 from rotator.sandbox.amino import CHANNELS, RENEW, AminoFake
 from rotator.sandbox.fakes import html
 from rotator.sandbox.server import InProcessDoor, served
+from tests.contract.stage import TurnedClock, answered
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -38,29 +39,13 @@ HOST = "https://tv.example.com"
 PLANTED = "planted-secret"
 
 
-class Dial(Clock):
-    """Time stands until somebody turns it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-
 @pytest.fixture
-def clock() -> Dial:
-    return Dial()
-
-
-@pytest.fixture
-def fake(clock: Dial) -> AminoFake:
+def fake(clock: TurnedClock) -> AminoFake:
     return AminoFake(now=clock.now)
 
 
 @pytest.fixture
-def door(fake: AminoFake, clock: Dial) -> InProcessDoor:
+def door(fake: AminoFake, clock: TurnedClock) -> InProcessDoor:
     return InProcessDoor({HOST: fake}, clock)
 
 
@@ -85,9 +70,7 @@ def read(answer: Answer, provider: Provider | None = None, sent_at: datetime = N
     return found.read(answer, sent_at)
 
 
-def answer(status: int, content: object, **headers: str) -> Answer:
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return Answer(status=status, headers=headers, body=body, received_at=NOW)
+answer = partial(answered, NOW)
 
 
 def consumer(token: Token, door: InProcessDoor, provider: Provider) -> int:
@@ -218,7 +201,7 @@ def test_a_seed_becomes_a_pair_and_the_pair_a_pair(door: InProcessDoor, fake: Am
 
 
 def test_an_old_refresh_token_works_until_it_expires(
-    door: InProcessDoor, fake: AminoFake, clock: Dial
+    door: InProcessDoor, fake: AminoFake, clock: TurnedClock
 ) -> None:
     provider, seed = amino(), ring(refresh_token=fake.enrol())
     renew(door, provider, seed)
@@ -239,7 +222,7 @@ def test_a_deny_list_takes_a_refresh_token_once(door: InProcessDoor, fake: Amino
 
 
 def test_consumers_keep_the_old_access_token_until_it_expires(
-    door: InProcessDoor, fake: AminoFake, clock: Dial
+    door: InProcessDoor, fake: AminoFake, clock: TurnedClock
 ) -> None:
     provider = amino()
     first = renew(door, provider, ring(refresh_token=fake.enrol()))
@@ -287,7 +270,7 @@ def test_cookies_give_a_pair_in_the_older_envelope(door: InProcessDoor, fake: Am
 
 
 def test_an_inspection_tells_a_living_token_from_a_dead_one(
-    door: InProcessDoor, fake: AminoFake, clock: Dial
+    door: InProcessDoor, fake: AminoFake, clock: TurnedClock
 ) -> None:
     provider = amino(inspect_path=CHANNELS)
     tokens = renew(door, provider, ring(refresh_token=fake.enrol()))
@@ -304,7 +287,7 @@ def test_nothing_is_inspected_unless_the_job_names_a_call() -> None:
 
 
 @pytest.fixture
-def wire(clock: Dial, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def wire(clock: TurnedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     for name in ("all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     door = Door(clock, timedelta(seconds=20))

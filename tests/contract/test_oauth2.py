@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.clock import Clock
 from rotator.errors import (
     Garbled,
     Misconfigured,
@@ -32,6 +32,7 @@ from rotator.providers.oauth2.settings import Credential, Job
 from rotator.sandbox.fakes import html, json_reply
 from rotator.sandbox.oauth2 import INTROSPECT, ME, REVOKE, TOKEN, OAuthFake
 from rotator.sandbox.server import InProcessDoor, served
+from tests.contract.stage import TurnedClock, answered
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -40,29 +41,13 @@ PLANTED = "planted-secret"
 BOTH = {ACCESS_TOKEN, REFRESH_TOKEN}
 
 
-class Dial(Clock):
-    """Time stands until somebody turns it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-
 @pytest.fixture
-def clock() -> Dial:
-    return Dial()
-
-
-@pytest.fixture
-def fake(clock: Dial) -> OAuthFake:
+def fake(clock: TurnedClock) -> OAuthFake:
     return OAuthFake(now=clock.now)
 
 
 @pytest.fixture
-def door(fake: OAuthFake, clock: Dial) -> InProcessDoor:
+def door(fake: OAuthFake, clock: TurnedClock) -> InProcessDoor:
     return InProcessDoor({HOST: fake}, clock)
 
 
@@ -91,9 +76,7 @@ def read(answer: Answer, provider: Provider | None = None) -> Keyring:
     return only(provider or oauth()).read(answer, NOW)
 
 
-def answer(status: int, content: object, **headers: str) -> Answer:
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return Answer(status=status, headers=headers, body=body, received_at=NOW)
+answer = partial(answered, NOW)
 
 
 def obtain(door: InProcessDoor, provider: Provider, keyring: Keyring) -> Keyring:
@@ -274,7 +257,7 @@ def test_a_refresh_token_used_twice_ends_its_family(door: InProcessDoor, fake: O
 
 
 def test_within_the_grace_a_lost_answer_can_be_asked_for_again(
-    door: InProcessDoor, fake: OAuthFake, clock: Dial
+    door: InProcessDoor, fake: OAuthFake, clock: TurnedClock
 ) -> None:
     fake.grace = timedelta(minutes=30)
     provider, seed = oauth(replay="30m"), ring(refresh_token=fake.enrol())
@@ -317,7 +300,9 @@ def test_a_new_access_token_may_end_the_old(door: InProcessDoor, fake: OAuthFake
     assert consumer(second[ACCESS_TOKEN], door, provider) == 200
 
 
-def test_tokens_die_as_the_clock_turns(door: InProcessDoor, fake: OAuthFake, clock: Dial) -> None:
+def test_tokens_die_as_the_clock_turns(
+    door: InProcessDoor, fake: OAuthFake, clock: TurnedClock
+) -> None:
     provider = oauth()
     keyring = obtain(door, provider, ring(refresh_token=fake.enrol()))
     clock.at += HOUR
@@ -383,7 +368,7 @@ def test_a_wrong_setting_is_no_fault_of_the_token(
 
 
 def test_introspection_tells_the_living_from_the_dead(
-    door: InProcessDoor, fake: OAuthFake, clock: Dial
+    door: InProcessDoor, fake: OAuthFake, clock: TurnedClock
 ) -> None:
     provider = oauth(introspection_url=HOST + INTROSPECT)
     seed = ring(refresh_token=fake.enrol())
@@ -458,7 +443,7 @@ def test_a_revocation_that_did_not_happen_says_so(odd: Any, kind: type[ProviderE
 
 
 @pytest.fixture
-def wire(clock: Dial, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def wire(clock: TurnedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     for name in ("all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     door = Door(clock, timedelta(seconds=20))
