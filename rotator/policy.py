@@ -19,8 +19,13 @@ SKEW = timedelta(minutes=1)
 """How far two honest clocks may disagree."""
 SHORT_LIFE = timedelta(days=10)
 """Up to here a token is renewed at half its life, beyond at two thirds."""
-SEED_RETRY = timedelta(days=1)
-"""A refused seed is presented once more after this."""
+SEED_RETRIES = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
+"""A refused seed is presented once more after each of these, and then after the last for ever.
+
+A provider whose own log-in service is ill refuses everybody for some minutes, and it may be tokens
+of 12 hours that die of it, so the first comes soon. A password that is wrong locks an account:
+lock-outs count failures within minutes, seldom within more than an hour, and no day sees more than
+four."""
 ATTEMPTS_LEFT = 5
 """A back-off leaves room for at least so many attempts before the deadline."""
 SHORTEST_BACK_OFF = timedelta(seconds=5)
@@ -207,7 +212,7 @@ def _choose(
 ) -> Choice | None:
     yielding = [grant for grant in grants if wanted in grant.yields]
     for grant in yielding:
-        for presents in _presentable(grant, holdings):
+        for presents in presentable(grant, holdings):
             if not refused(grant, presents):
                 return Choice(grant, presents)
     lacking = sorted({name for grant in yielding for name in grant.needs} - asked - {wanted})
@@ -215,7 +220,7 @@ def _choose(
     return next((choice for choice in found if choice), None)
 
 
-def _presentable(grant: Grant, holdings: Holdings) -> Iterator[tuple[Holding, ...]]:
+def presentable(grant: Grant, holdings: Holdings) -> Iterator[tuple[Holding, ...]]:
     """Every combination of what the grant needs that holds no spent token it would spend."""
     return product(
         *(
@@ -223,6 +228,11 @@ def _presentable(grant: Grant, holdings: Holdings) -> Iterator[tuple[Holding, ..
             for name in sorted(grant.needs)
         )
     )
+
+
+def seed_again_at(refused_at: datetime, times: int) -> datetime:
+    """When a seed that was refused so many times in a row is presented once more."""
+    return refused_at + SEED_RETRIES[min(max(times, 1), len(SEED_RETRIES)) - 1]
 
 
 # --- a request that nobody answered --------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 
 from rotator.errors import LedgerError
 from rotator.jobs.job import Credential
-from rotator.ledger.facts import Row
+from rotator.ledger.facts import MarkKind, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf
 from rotator.plan import next_step
 from rotator.rotation.look import Sight, look
@@ -130,6 +130,8 @@ def _marks(sight: Sight) -> Iterator[dict[str, Any]]:
             "because": mark.because,
             "at": mark.at,
             "text": mark.text,
+            "times": mark.times if mark.kind is MarkKind.REFUSED else None,
+            "again_at": sight.holdings.seeds_again_at.get(mark.key),
         }
 
 

@@ -46,7 +46,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         " sealed answer",
         "requests": "request, grant, generation, intended_at, settles_at, presents, spends of each"
         " request without an answer",
-        "marks": "kind, fingerprint, because, at, text of each mark",
+        "marks": "kind, fingerprint, because, at, text, times, again_at of each mark",
         "back_offs": "line, until, failures, reason, text, class, action of each that holds",
         "asked": "request, at, by, why, tokens, outcome of each person's request that is not met",
         "tokens": "token, issued_at, expires_at, renew_at, gave_way of the newest of each name",

@@ -219,8 +219,15 @@ def seal_columns(of: Seal) -> dict[str, Any]:
     }
 
 
-def mark(kind: str, key: str, at: int, because: str, text: str) -> Mark:
-    return Mark(kind=MarkKind(kind), key=key, at=instant(at), because=Because(because), text=text)
+def mark(kind: str, key: str, at: int, because: str, text: str, times: int = 1) -> Mark:
+    return Mark(
+        kind=MarkKind(kind),
+        key=key,
+        at=instant(at),
+        because=Because(because),
+        text=text,
+        times=times,
+    )
 
 
 def holder(found: Any) -> Holder:

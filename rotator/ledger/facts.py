@@ -168,6 +168,8 @@ class Mark:
     at: datetime
     because: Because
     text: str = ""
+    times: int = 1
+    """Refused so often in a row, the last time at `at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,11 @@ _SPENT, _REFUSED = facts.MarkKind.SPENT.value, facts.MarkKind.REFUSED.value
 _refuse = insert(refused)
 _refuse = _refuse.on_conflict_do_update(
     index_elements=[refused.c.credential, refused.c.kind, refused.c.key],
-    set_={"at": _refuse.excluded.at, "text": _refuse.excluded.text},
+    set_={
+        "at": _refuse.excluded.at,
+        "text": _refuse.excluded.text,
+        "times": _refuse.excluded.times,
+    },
 )
 _spend = insert(spent_)
 _spend = _spend.on_conflict_do_update(
@@ -51,7 +55,8 @@ def add(connection: Connection, whose: str, change: writes.AddMark) -> None:
     if made.kind is facts.MarkKind.SPENT:
         connection.execute(_spend, {**said, "by_credential": whose})
     else:
-        connection.execute(_refuse, {**said, "credential": whose, "kind": _REFUSED})
+        refusal = {"credential": whose, "kind": _REFUSED, "times": made.times}
+        connection.execute(_refuse, {**said, **refusal})
 
 
 def lift(connection: Connection, whose: str, change: writes.LiftMark) -> None:
@@ -62,7 +67,14 @@ def lift(connection: Connection, whose: str, change: writes.LiftMark) -> None:
 
 
 _refusals = (
-    select(refused.c.kind, refused.c.key, refused.c.at, refused.c.because, refused.c.text)
+    select(
+        refused.c.kind,
+        refused.c.key,
+        refused.c.at,
+        refused.c.because,
+        refused.c.text,
+        refused.c.times,
+    )
     .where(refused.c.credential == bindparam("credential_"))
     .order_by(refused.c.at)
 )

@@ -204,6 +204,7 @@ mark = Table(
     _instant("at"),
     _text("because"),
     _text("text"),
+    Column("times", Whole, nullable=False, server_default=text("1")),
     sqlite_strict=True,
 )
 

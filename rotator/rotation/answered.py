@@ -7,6 +7,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, Intent, Mark, MarkKind, Seal
 from rotator.ledger.writes import AddMark, Change, Close, Killed
 from rotator.model import ACCESS_TOKEN
+from rotator.policy import Holding, Source
 from rotator.providers.base import Grant
 from rotator.rotation.look import Sight
 from rotator.rotation.sealed import Sealed
@@ -43,6 +44,17 @@ class Answered:
         return f"grant:{self.seal.intent.grant}"
 
     @property
+    def refusal(self) -> str:
+        """What a refusal of this very request is bound to; empty where nobody knows its grant."""
+        if self.grant is None:
+            return ""
+        presents = tuple(
+            Holding(name=name, fingerprint=fingerprint, source=Source.SEAL)
+            for name, fingerprint in sorted(self.seal.intent.presented.items())
+        )
+        return self.tools.refusal(self.credential.provider, self.grant, presents)
+
+    @property
     def same_requests(self) -> list[str]:
         """Earlier requests with the same token and grant that are still open."""
         intent = self.seal.intent
@@ -67,6 +79,24 @@ def spent(intent: Intent, token: str, at: datetime, because: Because) -> list[Ch
     """The mark that bars what a request spends, a fingerprint, from being spent again."""
     text = f"by {intent.grant}"
     return [AddMark(mark=Mark(kind=MarkKind.SPENT, key=token, at=at, because=because, text=text))]
+
+
+def refused(sight: Sight, key: str, at: datetime, text: str) -> Change:
+    """The mark that bars what was refused; each time in a row bars a seed for longer.
+
+    A person who asked to have it tried again begins a new row.
+    """
+    earlier = sight.holdings.refusals.get(key)
+    in_a_row = earlier.times if earlier and not sight.holdings.asked_since(earlier.at) else 0
+    mark = Mark(
+        kind=MarkKind.REFUSED,
+        key=key,
+        at=at,
+        because=Because.REFUSED,
+        text=text,
+        times=in_a_row + 1,
+    )
+    return AddMark(mark=mark)
 
 
 def killed(intent: Intent) -> list[Change]:

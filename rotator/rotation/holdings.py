@@ -5,7 +5,7 @@ The chain's own tokens come before a seed, so that a mistyped seed never replace
 but a barred token, or one that is dead by our clock, never hides a fresh seed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +15,7 @@ from rotator.errors import SealError, SeedMissing
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, Mark, MarkKind, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
-from rotator.policy import SEED_RETRY, SKEW, Choice, Holding, Source, choose
+from rotator.policy import SKEW, Choice, Holding, Source, choose, presentable, seed_again_at
 from rotator.providers.base import Grant
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.sealed import (
@@ -60,7 +60,8 @@ class Holdings:
         self.keyring = keyring
         self.now = now
         self._spent: dict[str, Mark] = {}
-        self._refusals = {m.key: m for m in record.marks if m.kind is MarkKind.REFUSED}
+        self.refusals = {m.key: m for m in record.marks if m.kind is MarkKind.REFUSED}
+        """By what each is bound to."""
         self.missing: list[str] = []
         """Seeds that their references do not lead to, in words."""
         self._by_name = self._gather()
@@ -121,7 +122,7 @@ class Holdings:
             return Reason.TOKEN_REFUSED if unspent else Reason.TOKEN_SPENT
         if self.missing:
             return Reason.SEED_MISSING
-        return Reason.SEED_REFUSED if self._refusals else Reason.NO_GRANT_LEFT
+        return Reason.SEED_REFUSED if self.refusals else Reason.NO_GRANT_LEFT
 
     def token(self, holding: Holding) -> Token:
         """The secret behind what the policy chose."""
@@ -225,8 +226,27 @@ class Holdings:
         return self._chosen[wanted]
 
     def _choose(self, wanted: str) -> Choice | None:
-        held = {name: [h.holding for h in found] for name, found in self._by_name.items()}
-        return choose(wanted, self._provider.grants, held, self._refused)
+        return choose(wanted, self._provider.grants, self._held, self._refused)
+
+    @property
+    def _held(self) -> dict[str, list[Holding]]:
+        return {name: [h.holding for h in found] for name, found in self._by_name.items()}
+
+    @cached_property
+    def seeds_again_at(self) -> dict[str, datetime]:
+        """When each refused seed is presented once more, by what its refusal is bound to."""
+        bound_to = (
+            self._tools.refusal(self._provider, grant, presents)
+            for grant in self._provider.grants
+            if self.refusals
+            for presents in presentable(grant, self._held)
+            if _holds_a_seed(presents)
+        )
+        return {
+            key: until
+            for key in bound_to
+            if (mark := self.refusals.get(key)) and (until := self._barred_until(mark))
+        }
 
     def is_last(self, fingerprint: str) -> bool:
         """Whether no grant is left that a machine can use once this token counts as spent.
@@ -318,18 +338,31 @@ class Holdings:
         return Held(holding=holding, token=token)
 
     def _refused(self, grant: Grant, presents: tuple[Holding, ...]) -> bool:
-        """A kept token stays refused; a seed is tried once more a day, or when a person asks.
+        """A kept token stays refused; a seed is tried ever more rarely, or when a person asks.
 
         Nothing is spent while the keyring is another ledger's, a fresh seed neither: kept, it would
         take the place of a chain that may be alive.
         """
         if self.foreign and grant.spends is not None:
             return True
-        mark = self._refusals.get(self._tools.refusal(self._provider, grant, presents))
+        mark = self.refusals.get(self._tools.refusal(self._provider, grant, presents))
         if mark is None:
             return False
-        if not any(held.source is Source.SEED for held in presents):
+        if not _holds_a_seed(presents):
             return True
-        asked = (asked_at(m, self.now) for m in self._record.manuals if m.again)
-        asked_again = any(at > mark.at for at in asked)
-        return not asked_again and mark.at - SKEW <= self.now < mark.at + SEED_RETRY
+        return self._barred_until(mark) is not None
+
+    def _barred_until(self, mark: Mark) -> datetime | None:
+        """When a refused seed is presented once more, None where that time has come."""
+        again_at = seed_again_at(mark.at, mark.times)
+        holds = mark.at - SKEW <= self.now < again_at and not self.asked_since(mark.at)
+        return again_at if holds else None
+
+    def asked_since(self, at: datetime) -> bool:
+        """Whether a person has asked since then to have refused seeds tried again."""
+        asked = (asked_at(manual, self.now) for manual in self._record.manuals if manual.again)
+        return any(each > at for each in asked)
+
+
+def _holds_a_seed(presents: Iterable[Holding]) -> bool:
+    return any(held.source is Source.SEED for held in presents)

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from rotator.clock import new_id
 from rotator.errors import AnotherLedger, Throttled, Unanswered, Unreachable
-from rotator.ledger.facts import Because, Mark, MarkKind, Seal
-from rotator.ledger.writes import AddMark, Change, Killed, Lift
+from rotator.ledger.facts import Seal
+from rotator.ledger.writes import Change, Killed, Lift
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
 from rotator.plan import ADOPT, SEED, TURN, Step
 from rotator.policy import Holding
 from rotator.providers.base import Alive, Dead, Unknown, Verdict
+from rotator.rotation.answered import refused
 from rotator.rotation.look import Sight
 from rotator.rotation.pairs import stands_apart
 from rotator.rotation.sealed import (
@@ -119,14 +120,11 @@ def _refuse_to_spend(hands: Hands, sight: Sight, holding: Holding) -> list[Chang
     """
     provider, now = hands.credential.provider, hands.tools.clock.now()
     return [
-        AddMark(
-            mark=Mark(
-                kind=MarkKind.REFUSED,
-                key=hands.tools.refusal(provider, choice.grant, choice.presents),
-                at=now,
-                because=Because.REFUSED,
-                text="an inspection disowned it",
-            )
+        refused(
+            sight,
+            hands.tools.refusal(provider, choice.grant, choice.presents),
+            now,
+            "an inspection disowned it",
         )
         for choice in sight.holdings.spending(holding)
     ]

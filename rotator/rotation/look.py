@@ -124,6 +124,8 @@ def look(
         outlived=gone.version_id if gone and gone.at <= now else "",
         renew_at=_renewals(later, wanted, adopts_at, chains.turn_at, gone.at if gone else None),
     )
+    if wanted and holdings.seeds_again_at:
+        seen = replace(seen, renew_at=(*seen.renew_at, *holdings.seeds_again_at.values()))
     return Sight(
         seen=seen, record=record, versions=versions, holdings=holdings, choices=choices,
         access=access, access_due=access_due, refresh=refresh, refresh_due=refresh_due,

@@ -62,6 +62,7 @@ def _tokens(answered: Answered, found: Keyring) -> Reading:
     }
     changes: list[Change] = [
         *_marks(answered, arrived),
+        *_taken_again(answered),
         *answered.closed(*answered.same_requests),
         *([Lift(what=answered.line)] if answered.line in answered.sight.record.back_offs else []),
         *([] if same_access else _killed(answered)),
@@ -130,6 +131,14 @@ def _marks(answered: Answered, arrived: Keyring) -> list[Change]:
     doubted = answered.sight.holdings.doubted_before(intent.intended_at)
     alive = doubted & set(intent.presented.values())
     return [LiftMark(kind=MarkKind.SPENT, key=key) for key in sorted(alive)]
+
+
+def _taken_again(answered: Answered) -> list[Change]:
+    """What was refused before it was sent once more, and is not any longer: a new row begins."""
+    mark = answered.sight.holdings.refusals.get(answered.refusal)
+    if mark is None or mark.at > answered.seal.intent.intended_at:
+        return []
+    return [LiftMark(kind=MarkKind.REFUSED, key=mark.key)]
 
 
 def _killed(answered: Answered) -> list[Change]:

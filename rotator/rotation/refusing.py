@@ -1,10 +1,8 @@
 """An answer without tokens: a documented refusal is marked, all else backs the grant off. Pure."""
 
 from rotator.errors import Garbled, ProviderError, Rejected, Unanswered
-from rotator.ledger.facts import Because, Mark, MarkKind
-from rotator.ledger.writes import AddMark, Change, Drop, Lift, MarkRead
-from rotator.policy import Holding, Source
-from rotator.rotation.answered import Answered, Reading, killed
+from rotator.ledger.writes import Change, Drop, Lift, MarkRead
+from rotator.rotation.answered import Answered, Reading, killed, refused
 from rotator.rotation.failing import back_off
 from rotator.rotation.look import KEPT_BACK, reader
 
@@ -15,7 +13,9 @@ def refusal(answered: Answered, error: ProviderError) -> Reading:
         error = Unanswered("a replay was refused after the vendor's window for it had passed")
     outcome, intent = type(error).__name__, answered.seal.intent
     if isinstance(error, Rejected):
-        gone: list[Change] = [_refused(answered, error), Lift(what=answered.line)]
+        text, at = f"by {intent.grant}: {error.text}", answered.seal.answered_at
+        mark = refused(answered.sight, answered.refusal, at, text)
+        gone: list[Change] = [mark, Lift(what=answered.line)]
         gone += answered.closed(*answered.same_requests)
         return Reading(changes=[*gone, Drop(intent_id=intent.id)], outcome=outcome, text=str(error))
     # What is read again was sent long ago: it tells nothing of how the grant fares now.
@@ -38,24 +38,6 @@ def _replayed_too_late(answered: Answered) -> bool:
     if grant is None or intent.first_intended_at == intent.intended_at:
         return False
     return answered.seal.answered_at > intent.first_intended_at + grant.replay
-
-
-def _refused(answered: Answered, error: Rejected) -> Change:
-    intent, grant = answered.seal.intent, answered.grant
-    assert grant is not None  # noqa: S101 - only a grant's own `read` raises Rejected
-    presents = tuple(
-        Holding(name=name, fingerprint=fingerprint, source=Source.SEAL)
-        for name, fingerprint in sorted(intent.presented.items())
-    )
-    key = answered.tools.refusal(answered.credential.provider, grant, presents)
-    mark = Mark(
-        kind=MarkKind.REFUSED,
-        key=key,
-        at=answered.seal.answered_at,
-        because=Because.REFUSED,
-        text=f"by {intent.grant}: {error.text}",
-    )
-    return AddMark(mark=mark)
 
 
 def _backing_off(answered: Answered, error: ProviderError) -> Change:

@@ -127,11 +127,17 @@ def _text(credential: Credential, sight: Sight, state: State) -> str:
     if state is State.NEEDS_A_PERSON and waiting and not sight.seen.stuck:
         return waiting[0].text
     if state is State.NEEDS_A_PERSON:
-        return "; ".join([_remedy(credential, sight), *sight.holdings.missing])
+        return "; ".join([_remedy(credential, sight), *sight.holdings.missing, *_next_try(sight)])
     if sight.seen.back_offs:
         return _newest(sight).text or _newest(sight).reason
     gave_way = sight.access_due.gave_way if sight.access_due else GaveWay.NOTHING
     return "" if gave_way is GaveWay.NOTHING else gave_way
+
+
+def _next_try(sight: Sight) -> list[str]:
+    """When a refused seed is presented once more, though no person does anything."""
+    again_at = min(sight.holdings.seeds_again_at.values(), default=None)
+    return [f"it is tried once more at {again_at:%Y-%m-%d %H:%M}Z"] if again_at else []
 
 
 def _remedy(credential: Credential, sight: Sight) -> str:

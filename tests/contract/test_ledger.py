@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -681,6 +682,14 @@ def test_a_mark_comes_back_as_it_was_written(ledger: Ledger) -> None:
     assert look(ledger, BI).marks == ()
     assert ledger.spent(["k" * 64, "another"]) == (mark(),)
     assert ledger.spent([]) == ledger.spent(["another"]) == ()
+
+
+def test_a_refusal_is_kept_with_how_often_it_came(ledger: Ledger) -> None:
+    refused = mark(MarkKind.REFUSED, Because.REFUSED)
+    write(ledger, AddMark(mark=refused))
+    again = replace(refused, times=2, at=NOW + timedelta(hours=1))
+    write(ledger, AddMark(mark=again))
+    assert look(ledger).marks == (again,)
 
 
 def test_what_may_be_spent_is_shown_to_its_own_credential(ledger: Ledger) -> None:

@@ -256,11 +256,15 @@ def test_of_workers_that_start_at_once_one_migrates(
 
 
 def test_a_ledger_of_the_first_schema_comes_to_todays(path: Path) -> None:
-    SqlLedger.open(path).close()
+    ledger = SqlLedger.open(path)
+    ledger.enrol({"alation": ["alation/etl"]}, NOW)
+    ledger.close()
     do(
         path,
         "DROP TABLE seal_key",
         "DROP TABLE holder",
+        "ALTER TABLE mark DROP COLUMN times",
+        "INSERT INTO mark VALUES ('alation/etl', 'refused', 'k', 7, 'refused', 'by password')",
         "UPDATE alembic_version SET version_num = '0001'",
     )
     copy = migrations.migrate(path)
@@ -268,6 +272,9 @@ def test_a_ledger_of_the_first_schema_comes_to_todays(path: Path) -> None:
     assert (version(path), version(copy)) == (TODAY, "0001")
     ledger = SqlLedger.open(path)
     assert ledger.wrapped_keys() == ()
+    record = ledger.look("alation/etl")
+    assert record
+    assert [(mark.key, mark.text, mark.times) for mark in record.marks] == [("k", "by password", 1)]
     ledger.close()
 
 

@@ -1,14 +1,15 @@
 """Providers that lose answers, refuse, garble, repeat themselves, or live by another clock."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from rotator.ledger.facts import MarkKind
+from rotator.ledger.facts import Because, Mark, MarkKind
+from rotator.ledger.writes import AddMark
 from rotator.model import Reason, Secret, State, Token
-from rotator.policy import TRIES_TO_SETTLE
+from rotator.policy import TRIES_TO_SETTLE, Holding, Source
 from rotator.providers.base import Alive
 from rotator.rotation import keyring
 from rotator.sandbox.fakes import (
@@ -94,28 +95,91 @@ def test_an_answer_that_asks_for_a_year_of_patience_gets_a_day() -> None:
     assert is_home(played)
 
 
-def test_a_refused_seed_is_tried_once_a_day_and_when_a_person_asks() -> None:
+def mistyped() -> World:
+    """A credential whose seed the provider does not take."""
     played = world(ALBATO, partner_token="another")
     played.values["partner_token"] = "mistyped"
     played.restart()
-    run(played, 23 * HOUR)
-    assert requests(played, SESSION) == 1
+    return played
+
+
+def tried_at(played: World, lasting: timedelta) -> list[timedelta]:
+    """When the seed is presented, from now on."""
+    began, found = played.clock.at, []
+    while (due_at := played.row.due_at) and due_at <= began + lasting:
+        before = requests(played, SESSION)
+        played.clock.at = max(played.clock.at, due_at)
+        played.rotate()
+        found += [played.clock.at - began] * (requests(played, SESSION) - before)
+    played.clock.at = began + lasting
+    return found
+
+
+def test_a_refused_seed_is_tried_after_an_hour_then_four_then_once_a_day() -> None:
+    played = mistyped()
+    assert tried_at(played, 3 * DAY) == [0 * HOUR, HOUR, 5 * HOUR, 29 * HOUR, 53 * HOUR]
     assert state(played) is State.NEEDS_A_PERSON
     assert "rotate --again" in played.row.text
-
-    ask(played)
-    played.rotate()
-    assert requests(played, SESSION) == 1
-    played.clock.at += MINUTE
-    ask(played, again=True)
-    played.rotate()
-    assert requests(played, SESSION) == 2
-    run(played, 3 * DAY)
-    assert requests(played, SESSION) in (4, 5)
+    assert "it is tried once more at 2026-03-04 05:00Z" in played.row.text
+    assert [mark.times for mark in record(played).marks] == [5]
 
     reseeded(played, partner_token="another")
     played.rotate()
     assert is_home(played)
+
+
+def test_a_person_may_have_a_refused_seed_tried_again_and_that_begins_a_new_row() -> None:
+    played = mistyped()
+    tried_at(played, 23 * HOUR)
+    seen = requests(played, SESSION)
+    ask(played)
+    played.rotate()
+    assert requests(played, SESSION) == seen
+    played.clock.at += MINUTE
+    ask(played, again=True)
+    assert tried_at(played, 23 * HOUR) == [0 * HOUR, HOUR, 5 * HOUR]
+
+
+def test_a_provider_that_refuses_everybody_for_a_while_costs_an_hour_and_no_row_is_left() -> None:
+    played = world(ALBATO)
+    played.rotate()
+    good, played.fake.partner_token = played.fake.partner_token, "nobody's"
+    played.clock.at = played.row.due_at or played.clock.at
+    played.rotate()
+    assert state(played) is State.NEEDS_A_PERSON
+    played.fake.partner_token = good
+    run(played, HOUR + MINUTE)
+    assert is_home(played)
+    assert not [mark for mark in record(played).marks if mark.kind is MarkKind.REFUSED]
+
+
+def refuse(played: World, at: datetime) -> None:
+    """A refusal of the partner token, as another worker would have marked it."""
+    fingerprints, provider = played.tools.fingerprints, played.credential.provider
+    token = fingerprints.fingerprint(Secret(played.values["partner_token"]))
+    held = Holding(name="partner_token", fingerprint=token, source=Source.SEED)
+    key = played.tools.refusal(provider, provider.grants[0], (held,))
+    mark = Mark(kind=MarkKind.REFUSED, key=key, at=at, because=Because.REFUSED)
+    now, name = played.clock.now(), played.credential.qualified
+    lease = played.ledger.take(name, "another", now, now + MINUTE)
+    assert lease is not None
+    played.ledger.write(lease, AddMark(mark=mark))
+    played.ledger.release(lease)
+
+
+@pytest.mark.parametrize("after", [-SECOND, SECOND], ids=["before", "after"])
+def test_an_answer_lifts_the_refusal_that_came_before_its_request(after: timedelta) -> None:
+    counted = Effects()
+    watched(scenario(ALBATO), counted).rotate()
+    sealed_at = counted.names.index("ledger.seal") + 1
+    played = watched(scenario(ALBATO), Effects(kill_at=(sealed_at, "after")))
+    with pytest.raises(Killed):
+        played.rotate()
+    played.restart()
+    refuse(played, played.clock.at + after)
+    played.rotate()
+    assert works(played)
+    assert len(record(played).marks) == (after > 0 * SECOND)
 
 
 def test_a_kept_seed_that_is_refused_is_not_spent_again_and_a_fresh_one_is_taken() -> None:
@@ -123,7 +187,7 @@ def test_a_kept_seed_that_is_refused_is_not_spent_again_and_a_fresh_one_is_taken
         "refresh_token": "mistyped", "client_secret": fake.client_secret})  # fmt: skip
     run(played, 2 * DAY)
     assert state(played) is State.NEEDS_A_PERSON
-    assert requests(played, TOKEN_PATH) <= 3  # the client's secret is a seed: once a day
+    assert requests(played, TOKEN_PATH) <= 4  # the client's secret is a seed
     reseeded(played, refresh_token=played.fake.enrol())
     played.rotate()
     assert is_home(played)
@@ -185,9 +249,10 @@ def test_a_seed_that_the_provider_disowns_is_inspected_once_and_a_person_told(na
     outcome = played.rotate()
     assert state(played) is State.NEEDS_A_PERSON
     assert steps(outcome).count("keep") == 1
-    assert requests(played) <= 3
+    at_once = requests(played)
+    assert at_once <= 3
     run(played, 20 * HOUR)
-    assert requests(played) <= 3
+    assert requests(played) <= 3 * at_once  # as a refused seed: after an hour, and four more
 
 
 def test_a_good_seed_that_validate_disowns_still_mints() -> None:
@@ -205,7 +270,7 @@ def test_a_wrong_user_id_looks_like_a_dead_token_and_is_mended_by_its_correction
     assert state(played) is State.NEEDS_A_PERSON
     seen = requests(played)
     run(played, 3 * HOUR)
-    assert requests(played) == seen
+    assert requests(played) == 2 * seen  # once more after an hour
     played.scenario = replace(
         played.scenario, credential={**played.scenario.credential, "user_id": 7}
     )

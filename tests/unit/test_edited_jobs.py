@@ -331,7 +331,7 @@ def holdings(one: Credential, *marks: Mark) -> Holdings:
         top_generation=0,
     )
     tools = replace(TOOLS, ledger=cast(Ledger, MyLedger(marks)))
-    return Holdings(tools, one, record, {}, NOW + timedelta(hours=1))
+    return Holdings(tools, one, record, {}, NOW + timedelta(minutes=10))
 
 
 def choices(held: Holdings) -> list[Choice]:

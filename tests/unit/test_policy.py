@@ -13,6 +13,7 @@ from rotator.policy import (
     FLOOR,
     LONGEST_BACK_OFF,
     LONGEST_DOUBT,
+    SEED_RETRIES,
     SHORT_LIFE,
     SHORTEST_BACK_OFF,
     SKEW,
@@ -28,6 +29,7 @@ from rotator.policy import (
     join,
     renewal,
     same_again,
+    seed_again_at,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -354,6 +356,21 @@ def test_fractions_are_roughly_uniform() -> None:
     buckets = Counter(int(fraction(f"job/{number}") * 20) for number in range(10_000))
     assert sorted(buckets) == list(range(20))
     assert all(400 < count < 600 for count in buckets.values())
+
+
+@given(st.integers(-5, 10**9))
+def test_a_seed_is_tried_ever_more_rarely_but_once_a_day(times: int) -> None:
+    after = seed_again_at(NOW, times) - NOW
+    assert after <= seed_again_at(NOW, times + 1) - NOW <= DAY
+    assert after in SEED_RETRIES
+
+
+def test_no_day_sees_a_wrong_password_more_than_four_times() -> None:
+    tries = [NOW]
+    for times in range(1, 20):
+        tries.append(seed_again_at(tries[-1], times))
+    assert [at - NOW for at in tries[:4]] == [ZERO, HOUR, 5 * HOUR, 29 * HOUR]
+    assert all(sum(at <= each < at + DAY for each in tries) <= 4 for at in tries)
 
 
 # --- a request that nobody answered --------------------------------------------------------------
