@@ -138,12 +138,17 @@ class Ledger(Protocol):
         """The newest steps first."""
         ...
 
-    def hold(self, reports: Sequence[Holder]) -> None:
+    def hold(self, reports: Sequence[Holder]) -> Mapping[str, int]:
         """Remember what consumers say that they hold, each consumer's last word alone.
 
         Of a credential without a row nothing is kept, of any other a bounded number of consumers,
-        and none that was silent for a day.
+        and none that was silent for a day. The credentials of which nobody holds a generation any
+        more that was older than the published one, and the oldest that was let go of.
         """
+        ...
+
+    def wake(self, credential: str, now: datetime) -> None:
+        """There is something new to see: it is due now."""
         ...
 
     def holders(self, since: datetime) -> list[Holder]:

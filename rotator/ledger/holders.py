@@ -9,7 +9,8 @@ from sqlalchemy.dialects.sqlite import insert
 from rotator.ledger import codec
 from rotator.ledger.facts import Holder
 from rotator.ledger.statements import Connection
-from rotator.ledger.tables import Whole, credential, holder
+from rotator.ledger.tables import Whole, credential, holder, on_record
+from rotator.model import Shelf
 
 KEPT = 500
 """Of one credential; whoever was silent for longest goes first."""
@@ -42,6 +43,12 @@ _silent = delete(holder).where(_c.seen_at < _old)
 _seen_since = (
     select(holder).where(_c.seen_at >= bindparam("since_")).order_by(_c.credential, _c.consumer)
 )
+_published = (
+    select(on_record.c.generation)
+    .where(on_record.c.credential == _whose, on_record.c.shelf == Shelf.TOKEN.value)
+    .scalar_subquery()
+)
+_oldest = select(func.min(_c.generation)).where(_c.credential == _whose, _c.generation < _published)
 _held = (
     select(_c.generation, func.max(_c.seen_at).label("seen_at"))
     .where(_c.credential == _whose)
@@ -49,10 +56,13 @@ _held = (
 )
 
 
-def hold(connection: Connection, reports: Iterable[Holder]) -> None:
-    """The last word of each counts."""
+def hold(connection: Connection, reports: Iterable[Holder]) -> Mapping[str, int]:
+    """The last word of each counts. Which earlier generation was let go of, by all who held any."""
     latest: dict[str, datetime] = {}
+    oldest: dict[str, int | None] = {}
     for each in reports:
+        if each.credential not in oldest:
+            oldest[each.credential] = _oldest_of(connection, each.credential)
         said = {
             "credential_": each.credential,
             "consumer_": each.consumer,
@@ -64,6 +74,17 @@ def hold(connection: Connection, reports: Iterable[Holder]) -> None:
     for name, at in latest.items():
         old = codec.micros(at - FORGOTTEN_AFTER)
         connection.execute(_trim, {"credential_": name, "old_": old})
+    return {
+        name: before
+        for name, before in oldest.items()
+        if before is not None and _oldest_of(connection, name) is None
+    }
+
+
+def _oldest_of(connection: Connection, name: str) -> int | None:
+    """The oldest generation before the published one that anybody says they hold."""
+    found: int | None = connection.scalar(_oldest, {"credential_": name})
+    return found
 
 
 def forget_silent(connection: Connection, now: datetime) -> None:

@@ -216,9 +216,13 @@ class SqlLedger:
         with self._database.read() as connection:
             return queries.history(connection, credential, limit, run)
 
-    def hold(self, reports: Sequence[Holder]) -> None:
+    def hold(self, reports: Sequence[Holder]) -> Mapping[str, int]:
         with self._database.write() as connection:
-            holders.hold(connection, reports)
+            return holders.hold(connection, reports)
+
+    def wake(self, credential: str, now: datetime) -> None:
+        with self._database.write() as connection:
+            outside.wake(connection, credential, now)
 
     def holders(self, since: datetime) -> list[Holder]:
         with self._database.read() as connection:

@@ -82,7 +82,12 @@ def serving(
     settings: Settings, ledger: Ledger, clock: Clock, book: Callable[[], JobBook]
 ) -> Iterator[None]:
     """The API for as long as the block runs, where the settings ask for it."""
-    reports = Reports(ledger, clock, logs.logger())
+
+    def revokes(name: str) -> bool:
+        credential = book().credentials.get(name)
+        return credential is not None and credential.provider.revocation is not None
+
+    reports = Reports(ledger, clock, logs.logger(), revokes)
     listener = _opened(settings, Api(settings.api_key, _Names(book), reports.put))
     if listener is None:
         yield

@@ -6,6 +6,7 @@ written, the consumers say again within ten minutes.
 """
 
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rotator.clock import Clock
@@ -22,8 +23,13 @@ _EVERY = 5.0
 class Reports:
     """Thread-safe; one thread of its own writes."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, log: Any) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, log: Any, revokes: Callable[[str], bool]
+    ) -> None:
+        """`revokes`: whether a credential's old tokens are revoked once nobody holds them."""
         self._ledger, self._clock, self._log = ledger, clock, log
+        self._revokes = revokes
+        self._woken_for: dict[str, int] = {}
         self._waiting: dict[tuple[str, str], Holder] = {}
         self._lock = threading.Lock()
         self._some, self._stopped = threading.Event(), threading.Event()
@@ -56,12 +62,22 @@ class Reports:
         if not taken:
             return
         try:
-            self._ledger.hold(taken)
+            self._wake(self._ledger.hold(taken))
             self._failing = False
         except LedgerError as error:
             if not self._failing:
                 self._log.warning("reports are lost", error=type(error).__name__, text=str(error))
             self._failing = True
+
+    def _wake(self, let_go: Mapping[str, int]) -> None:
+        """Whose old token may be revoked before its holders' last word is an hour old.
+
+        Once for each generation: reports are anybody's who has the key, and a look is not free.
+        """
+        for name, generation in let_go.items():
+            if self._revokes(name) and generation > self._woken_for.get(name, 0):
+                self._ledger.wake(name, self._clock.now())
+                self._woken_for[name] = generation
 
     def close(self, seconds: float = 5.0) -> None:
         """What waits is written, if that takes no longer."""

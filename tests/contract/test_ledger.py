@@ -1448,6 +1448,23 @@ def said(consumer: str, generation: int, at: datetime = NOW, credential: str = E
     return Holder(credential=credential, consumer=consumer, generation=generation, seen_at=at)
 
 
+def test_it_is_told_when_nobody_holds_an_earlier_generation_any_more(ledger: Ledger) -> None:
+    assert ledger.hold([said("a", 1), said("b", 2), said("c", 3)]) == {}, "nothing is published"
+    write(ledger, on_record(generation=3))
+    assert ledger.hold([said("a", 2)]) == {}, "b holds an earlier one still"
+    assert ledger.hold([said("a", 3), said("a", 9, credential=BI)]) == {}
+    assert ledger.hold([said("b", 3), said("c", 4)]) == {ETL: 2}
+    assert ledger.hold([said("a", 4), said("b", 5)]) == {}, "it was let go of before"
+    assert ledger.hold([said("a", 2, credential="gone/gone")]) == {}
+
+
+def test_what_is_woken_is_due_now(ledger: Ledger) -> None:
+    write(ledger, rest())
+    ledger.wake(ETL, NOW + MINUTE)
+    ledger.wake("gone/gone", NOW)
+    assert row(ledger).due_at == NOW + MINUTE
+
+
 def test_the_last_word_of_each_consumer_counts(ledger: Ledger) -> None:
     ledger.hold([said("a", 1), said("b", 1), said("a", 2, NOW + MINUTE)])
     ledger.hold([said("b", 1, NOW + 2 * MINUTE), said("a", 7, credential=BI)])

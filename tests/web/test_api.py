@@ -20,9 +20,9 @@ from rotator.environment import load_settings
 from rotator.errors import LedgerError
 from rotator.jobs.job import JobBook
 from rotator.ledger.base import Ledger
-from rotator.ledger.facts import Holder
+from rotator.ledger.facts import Holder, OnRecord
 from rotator.ledger.sql import SqlLedger
-from rotator.model import Secret
+from rotator.model import Secret, Shelf
 from rotator.notation import Listen
 from rotator.web import listener as listening
 from rotator.web.api import LARGEST, Api
@@ -293,16 +293,23 @@ class Book:
 
     def __init__(self) -> None:
         self.written: list[list[Holder]] = []
+        self.let_go: dict[str, int] = {}
+        self.woken: list[str] = []
         self.broken = False
 
-    def hold(self, reports: tuple[Holder, ...]) -> None:
+    def hold(self, reports: tuple[Holder, ...]) -> dict[str, int]:
         if self.broken:
             raise LedgerError("the disk is full")
         self.written.append(list(reports))
+        return self.let_go
+
+    def wake(self, credential: str, now: datetime) -> None:
+        assert now.tzinfo is not None
+        self.woken.append(credential)
 
 
 def reports(book: Book, log: Log) -> Reports:
-    return Reports(cast(Ledger, book), Clock(), log)
+    return Reports(cast(Ledger, book), Clock(), log, lambda name: name == ETL)
 
 
 def test_many_reports_are_one_transaction_and_the_last_of_each_counts() -> None:
@@ -315,6 +322,16 @@ def test_many_reports_are_one_transaction_and_the_last_of_each_counts() -> None:
     made.flush()
     [written] = book.written
     assert {(each.consumer, each.generation) for each in written} == {("a", 3), ("b", 7)}
+
+
+def test_who_revokes_is_woken_once_for_each_generation_that_was_let_go_of() -> None:
+    book = Book()
+    made = reports(book, Log())
+    for generation in (1, 1, 2):  # a report that goes back and forth wakes nobody twice
+        book.let_go = {ETL: generation, "albato/main": generation}
+        made.put(ETL, "a", generation)
+        made.flush()
+    assert book.woken == [ETL, ETL]
 
 
 def test_more_than_can_wait_are_turned_away_and_those_that_wait_may_speak_again() -> None:
@@ -355,10 +372,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def book_of(*names: str) -> JobBook:
+def book_of(*names: str, revocation: str | None = None) -> JobBook:
     made = {
         name: SimpleNamespace(
-            qualified=name, token_secret=SimpleNamespace(name=f"rotator/token/{name}")
+            qualified=name,
+            token_secret=SimpleNamespace(name=f"rotator/token/{name}"),
+            provider=SimpleNamespace(revocation=revocation),
         )
         for name in names
     }
@@ -382,6 +401,28 @@ def test_a_report_comes_into_the_ledger_also_of_a_job_that_came_later() -> None:
         assert post(at, json.dumps(SAID).encode()).status == 204
     [found] = ledger.holders(now - timedelta(days=1))
     assert (found.credential, found.consumer, found.generation) == (ETL, "billing-7d9f", 41)
+    ledger.close()
+
+
+@pytest.mark.parametrize("revocation", ["there is one", None])
+def test_the_last_word_of_a_holder_wakes_who_revokes(revocation: str | None) -> None:
+    ledger = SqlLedger.in_memory()
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    ledger.enrol({"alation": [ETL]}, now)
+    lease = ledger.take(ETL, "test", now, now + timedelta(minutes=1))
+    assert lease is not None
+    published = OnRecord(
+        shelf=Shelf.TOKEN, version_id="v", generation=42, issued_at=now, expires_at=None, put_at=now
+    )
+    ledger.write(lease, published)
+    book, at = book_of(ETL, revocation=revocation), free_port()
+    given = settings(ROTATOR_API_LISTEN=f"127.0.0.1:{at}", ROTATOR_API_KEY=KEY)
+    for generation in (41, 42):
+        assert ledger.rows([ETL])[0].due_at == now
+        with serving(given, ledger, Clock(), lambda: book):
+            said = json.dumps({**SAID, "generation": generation}).encode()
+            assert post(at, said).status == 204
+    assert (ledger.rows([ETL])[0].due_at != now) is (revocation is not None)
     ledger.close()
 
 
