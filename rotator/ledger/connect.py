@@ -57,6 +57,10 @@ _LEAST_SPACE = 64 * 1024
 _DAMAGES = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 
 
+_Idle = list[tuple[PoolProxiedConnection, DBAPICursor]]
+"""Taken from SQLAlchemy's pool and kept: its way in and out costs more than a look."""
+
+
 class Database:
     """Three ways in, each one transaction: `read`, `write`, and `tables` for the schema itself."""
 
@@ -71,19 +75,29 @@ class Database:
         self._writer = engine.execution_options(rotator_writes=True)
         self._turn = threading.Lock()
         self._read_turn = self._turn if one_connection else nullcontext()
-        self._idle: list[tuple[PoolProxiedConnection, DBAPICursor]] = []
-        """Taken from SQLAlchemy's pool and kept: its way in and out costs more than a look."""
+        self._readers: _Idle = []
+        self._writers: _Idle = []
+        """At most one, for writes take turns: it finds in its cache the pages that it wrote last,
+        where every other connection has to read what has changed since."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One state of the database for as long as the block runs."""
-        with told(self._path), self._read_turn, self._begun("BEGIN") as connection:
+        with (
+            told(self._path),
+            self._read_turn,
+            self._begun("BEGIN", self._readers) as connection,
+        ):
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All of the block durably, or nothing of it."""
-        with told(self._path), self._turn, self._begun("BEGIN IMMEDIATE") as connection:
+        with (
+            told(self._path),
+            self._turn,
+            self._begun("BEGIN IMMEDIATE", self._writers) as connection,
+        ):
             yield connection
 
     @contextmanager
@@ -94,9 +108,9 @@ class Database:
             yield connection
 
     @contextmanager
-    def _begun(self, begin: str) -> Iterator[Connection]:
+    def _begun(self, begin: str, idle: _Idle) -> Iterator[Connection]:
         try:
-            taken, cursor = self._idle.pop()
+            taken, cursor = idle.pop()
         except IndexError:
             taken = self._engine.raw_connection()
             cursor = taken.cursor()
@@ -108,7 +122,7 @@ class Database:
         except BaseException:
             taken.close()  # the pool rolls back, and sees whether it is still good
             raise
-        self._idle.append((taken, cursor))
+        idle.append((taken, cursor))
 
     def _refuse_strange_files(self) -> None:
         """A file that is deleted or replaced lives on for us alone, and what we write dies with us.
@@ -126,8 +140,9 @@ class Database:
                 )
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop()[0].close()
+        for idle in (self._readers, self._writers):
+            while idle:
+                idle.pop()[0].close()
         self._engine.dispose()
 
 
