@@ -132,6 +132,11 @@ class Pool:
             self._filling.release()
 
 
+def claim_time(tools: Tools) -> timedelta:
+    """How long a credential that was claimed is left to its worker before it holds the lease."""
+    return min(3 * tools.lease_time, tools.clock.stretch(_LONGEST_CLAIM))
+
+
 class Feeder:
     """Claims what is due for as many as there is room."""
 
@@ -140,7 +145,7 @@ class Feeder:
     ) -> None:
         """`on_failure`: hears the credential, empty where it was the ledger itself."""
         self._ledger, self._clock = tools.ledger, tools.clock
-        self._claim_time = min(3 * tools.lease_time, tools.clock.stretch(_LONGEST_CLAIM))
+        self._claim_time = claim_time(tools)
         self._rotate, self._on_failure = rotate, on_failure
         self._turn = threading.Lock()
         self._backlog = False

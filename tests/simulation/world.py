@@ -13,6 +13,7 @@ from functools import partial
 from itertools import count
 from random import Random  # noqa: TID251 - the simulation's own dice, from its seed
 
+from rotator.engine.local import claim_time
 from rotator.errors import RotatorError, StoreError
 from rotator.ledger import connect
 from rotator.ledger.sealing import Fingerprints, Sealer
@@ -41,8 +42,6 @@ from tests.simulation.struck import Baton, Struck
 from tests.simulation.watch import Invariant, Tally, Watch
 from tests.simulation.weather import ON_REQUESTS, Aws, WeatherClient, WeatherDoor
 
-CLAIM = 50 * MINUTE
-"""As the engine claims."""
 AT_ONCE = 16
 DEEPEST = 24
 """Effects of a long walk."""
@@ -124,6 +123,7 @@ class World:
         self._enrol(self.worker.ledger, self.citizens.values())
         for citizen in self.citizens.values():
             self.at(START + 10 * MINUTE, partial(self._pair, citizen))
+        self._claim = claim_time(self.worker.tools(next(iter(self.citizens.values()))))
         self.at(START + DAY, self._prune)
         self._plan(seed, rates)
 
@@ -217,7 +217,7 @@ class World:
 
     def _sweep(self, worker: Worker) -> None:
         now = worker.clock.now()
-        for name in worker.ledger.sweep(now, AT_ONCE, until=now + CLAIM):
+        for name in worker.ledger.sweep(now, AT_ONCE, until=now + self._claim):
             if worker.ledger is not self.worker.ledger and name not in self.beside:
                 return  # it was taken away meanwhile
             self.walk(worker, self.citizens[name])
