@@ -12,6 +12,9 @@ from rotator.model import REFRESH_TOKEN
 from tests.crash.world import Scenario, credential_of
 from tests.simulation.faults import Trouble
 
+PASSWORD_CHANGED = "a password changed"
+"""The cause that outlasts a renewal."""
+
 
 @dataclass(kw_only=True)
 class Citizen:
@@ -34,7 +37,7 @@ class Citizen:
     asked: deque[datetime] = field(default_factory=deque)
     """When the provider was called, within the last hour."""
     causes: set[str] = field(default_factory=set)
-    """Why it may need a person: what happened to its tokens since one last helped."""
+    """Why it may need a person: what happened to the tokens at hand since one last helped."""
     revoked: set[str] = field(default_factory=set)
     """Access tokens that a person killed: nobody can know before it is renewed."""
     spent_by_others: bool = False

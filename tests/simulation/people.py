@@ -7,7 +7,7 @@ from rotator.errors import RotatorError
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Token
 from rotator.rotation import keyring
 from rotator.rotation.tools import Tools
-from tests.simulation.citizen import Citizen, lives
+from tests.simulation.citizen import PASSWORD_CHANGED, Citizen, lives
 
 
 def help_out(tools: Tools, citizen: Citizen, told: str, digest: str) -> bool:
@@ -66,7 +66,7 @@ def change_password(citizen: Citizen, new: str) -> None:
     elif "password" in citizen.values:
         citizen.fake.password = new
     if "password" in citizen.values:
-        citizen.causes.add("a password changed")
+        citizen.causes.add(PASSWORD_CHANGED)
 
 
 def revoke_access(citizen: Citizen, published: str) -> None:

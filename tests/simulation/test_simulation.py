@@ -10,9 +10,12 @@ from tests.crash.breaks import BREAKS
 from tests.crash.scenarios import ALL
 from tests.crash.world import START
 from tests.simulation.__main__ import main
+from tests.simulation.cast import cast
+from tests.simulation.clocks import Dice
 from tests.simulation.faults import KINDS, Scope, rates, troubles, written
 from tests.simulation.shards import SIZE, Play, play, play_shard, shrunk
 from tests.simulation.watch import Invariant
+from tests.simulation.world import World
 
 _NAMES = [scenario.name for scenario in ALL]
 
@@ -25,6 +28,7 @@ def _one(name: str, faults: str, days: float = 12.0) -> Play:
 
 CHAIN = "oauth2, refresh token"
 FALLBACK = "oauth2, refresh token, then client"
+INSPECTED = "oauth2, refresh token, introspection"
 CHAINED = _NAMES.index(CHAIN)
 
 BROKEN = {
@@ -61,6 +65,18 @@ def test_who_is_frozen_while_a_copy_of_the_ledger_is_put_back_never_wakes() -> N
     assert tally.broken == []
     assert tally.met["frozen"] > 20
     assert tally.met["restored"] > 5
+
+
+def test_what_befell_an_earlier_token_excuses_nothing_of_a_newer_one() -> None:
+    alone = range(_NAMES.index(INSPECTED), _NAMES.index(INSPECTED) + 1)
+    world = World("1", cast(alone), rates("lost_request=200"), 12, Dice("1"))
+    tally = world.run()
+    (citizen,) = world.citizens.values()
+
+    assert tally.broken == []
+    assert tally.met["lost_request"] > 3
+    assert tally.counts["helped by a person"] == 0
+    assert citizen.causes == set()
 
 
 def test_a_calm_world_makes_no_request_too_many() -> None:

@@ -13,7 +13,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf, State
 from rotator.rotation.sealed import SPARE, parsed
 from rotator.sandbox.secrets_manager import SecretsManager
 from tests.crash.world import START
-from tests.simulation.citizen import Citizen, lives
+from tests.simulation.citizen import PASSWORD_CHANGED, Citizen, lives
 from tests.simulation.faults import DAY, HOUR, MINUTE
 from tests.simulation.weather import asked_lately
 
@@ -132,11 +132,14 @@ class Watch:
     def after(self, citizen: Citizen, now: datetime, rest: Rest | None) -> None:
         """Everything, after a walk or whatever else may have changed the world."""
         told = self.of[citizen.name]
+        kept = told.version.get(Shelf.KEYRING)
         self._spent(citizen, told, now)  # before a chain that is new ends what excuses it
         for shelf, spec in citizen.credential.secrets.items():
             self._shelf(citizen, told, shelf, spec.name, now)
         if rest is not None:
             self._rested(told, rest)
+            if rest.state is State.FRESH and told.version.get(Shelf.KEYRING) != kept:
+                self._went_on(citizen)
         self._consumer(citizen, now)
         self._asked(citizen, now)
         if rest is not None and rest.state is State.NEEDS_A_PERSON:
@@ -181,6 +184,17 @@ class Watch:
             citizen.revoked.clear()
         elif lives(citizen.fake, fields.get(REFRESH_TOKEN, "")):
             citizen.spent_by_others = False
+
+    def _went_on(self, citizen: Citizen) -> None:
+        """A chain with a newer token owes nothing any more to what befell an earlier one.
+
+        One of a pair may, for its other token is older; and so may what falls back to a password.
+        """
+        kept, spare = self._held(citizen)
+        if spare or citizen.frozen or citizen.two_ledgers or not lives(citizen.fake, kept):
+            return
+        citizen.woken_to_send = 0
+        citizen.causes &= {PASSWORD_CHANGED}
 
     def _versions(self, citizen: Citizen, made: list[datetime], now: datetime) -> None:
         young = sum(at > now - DAY for at in made)
