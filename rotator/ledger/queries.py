@@ -13,6 +13,7 @@ from rotator.ledger.facts import BackOff, Intent, Line, Manual, OnRecord, Record
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     IN_DOUBT,
+    PUBLISHED,
     back_off,
     credential,
     holder,
@@ -80,9 +81,7 @@ _manuals = (
 _request = select(request).where(request.c.id == bindparam("id_"))
 _published_by = (
     select(on_record.c.credential)
-    .where(
-        on_record.c.shelf == Shelf.TOKEN.value, on_record.c.fingerprint == bindparam("fingerprint_")
-    )
+    .where(PUBLISHED, on_record.c.fingerprint == bindparam("fingerprint_"))
     .order_by(on_record.c.credential)
 )
 _manual = select(manual).where(manual.c.id == bindparam("id_"))

@@ -111,6 +111,10 @@ on_record = Table(
     _text("fingerprint"),
     sqlite_strict=True,
 )
+PUBLISHED = on_record.c.shelf == literal_column("'token'")
+"""The condition of the index, in the statement's own text: see IN_DOUBT."""
+Index("on_record_published", on_record.c.fingerprint,
+      sqlite_where=PUBLISHED, postgresql_where=PUBLISHED)  # fmt: skip
 
 version = Table(
     "version",

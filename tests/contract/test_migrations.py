@@ -14,12 +14,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from rotator import __version__
 from rotator.errors import LedgerError, LedgerTooNew
-from rotator.ledger import connect, migrations
+from rotator.ledger import connect, migrations, queries
 from rotator.ledger.sql import SqlLedger
 from rotator.ledger.tables import metadata
 
@@ -262,6 +262,7 @@ def test_a_ledger_of_the_first_schema_comes_to_todays(path: Path) -> None:
     do(
         path,
         "DROP TABLE seal_key",
+        "DROP INDEX on_record_published",
         "DROP TABLE holder",
         "ALTER TABLE mark DROP COLUMN times",
         "INSERT INTO mark VALUES ('alation/etl', 'refused', 'k', 7, 'refused', 'by password')",
@@ -318,3 +319,11 @@ def test_a_version_that_is_no_number_is_not_ours(path: Path) -> None:
     do(path, "UPDATE alembic_version SET version_num = 'ae1027a6acf'")
     with pytest.raises(LedgerError, match="no ledger of rotator's"):
         SqlLedger.open(path)
+
+
+def test_who_publishes_a_token_is_found_without_reading_all_that_is_published(path: Path) -> None:
+    SqlLedger.open(path).close()
+    statement = queries._published_by.compile(dialect=sqlite.dialect())  # noqa: SLF001
+    with closing(sqlite3.connect(path)) as raw:
+        plan = raw.execute(f"EXPLAIN QUERY PLAN {statement}", ("f" * 64,)).fetchall()
+    assert "SEARCH on_record USING INDEX on_record_published" in plan[0][3]

@@ -18,7 +18,7 @@ from rotator.ledger import connect, meta
 from rotator.ledger.statements import on
 from rotator.ledger.tables import metadata
 
-HEAD = "0004"
+HEAD = "0005"
 """The last file in `versions/`."""
 FOLDER = Path(__file__).parent
 
