@@ -2,4 +2,8 @@
 
 `walk` is the loop, `look` gathers the facts (with `holdings` and `wants`), `steps` and `obtain`
 act, `reading` says what an answer means, `resting` what every face shows until the next walk.
+
+What a step changes in the ledger and its line of the history are one transaction: a worker that is
+killed loses at most the lines of an OBTAIN, KEEP or PUBLISH, and the next walk tells of the same
+generation again, by a READ of the sealed answer or by what it finds in the store.
 """

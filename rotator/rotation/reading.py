@@ -69,8 +69,11 @@ def _tokens(answered: Answered, found: Keyring) -> Reading:
         _mark_read(answered, stored),
         *patience(answered, arrived, stored, same_access=same_access),
     ]
-    text = "the same access token again" if same_access else " and ".join(sorted(stored))
-    return Reading(changes=changes, text=text)
+    names = "the same access token again" if same_access else " and ".join(sorted(stored))
+    intent = answered.seal.intent  # told here too: OBTAIN's own line may have died with its worker
+    return Reading(
+        changes=changes, text=f"generation {intent.generation} by {intent.grant}: {names}"
+    )
 
 
 def _arrived(answered: Answered, name: str, token: Token) -> Token:

@@ -162,7 +162,8 @@ def mend(hands: Hands, sight: Sight, step: Step) -> Done:
     if current is None:
         return _restore(hands, sight, shelf)
     if ours is None or step.reason is Reason.FOREIGN_NEWER:
-        return Done([hands.on_record(shelf, current)], text=f"adopted the {shelf} secret as it is")
+        text = f"adopted generation {current.generation} of the {shelf} secret as it is"
+        return Done([hands.on_record(shelf, current)], text=text)
     now = hands.tools.clock.now()
     if _mended_lately(sight, ours, now):
         raise ForeignWriter(

@@ -1,14 +1,15 @@
 """Deliberate breaks of the real core, one named function each: what the suites must notice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from rotator.ledger.facts import BackOff
+from rotator.ledger.facts import BackOff, Record, Stepped
+from rotator.ledger.writes import Change, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.plan import AnswerSeen, Seen
-from rotator.rotation import holdings, look, obtain, reading, settling, steps
+from rotator.rotation import holdings, look, obtain, reading, settling, steps, walk
 from rotator.rotation.sealed import token_fields
 
 
@@ -59,10 +60,24 @@ def back_off_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(look, "active_back_offs", none)
 
 
+def lines_apart(patch: pytest.MonkeyPatch) -> None:
+    """The history has a write of its own, after what it tells of."""
+    real = walk._Walk._end  # noqa: SLF001 - the very line that is broken
+
+    def end(self: Any, ended: Rest, changes: Sequence[Change], record: Record) -> walk.Outcome:
+        lines = [owed for owed in self.owed if isinstance(owed, Stepped)]
+        rest = [owed for owed in self.owed if not isinstance(owed, Stepped)]
+        self.tools.ledger.write(self.hands.lease, *rest)
+        self.owed = lines
+        return real(self, ended, changes, record)
+
+    patch.setattr(walk._Walk, "_end", end)  # noqa: SLF001
+
+
 BREAKS: Mapping[str, Callable[[pytest.MonkeyPatch], None]] = {
     broken.__name__: broken
     for broken in (
         no_intent, no_seal, no_marks, marks_lifted_by_an_edit, keep_without_generation,
-        back_off_ignored,
+        back_off_ignored, lines_apart,
     )
 }  # fmt: skip

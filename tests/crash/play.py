@@ -1,5 +1,6 @@
 """Plays a scenario with one kill, and says what came of it."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -10,6 +11,7 @@ from tests.crash.doors import Effects, Killed
 from tests.crash.needs_a_person import NEEDS_A_PERSON, Gap
 from tests.crash.world import Scenario, World
 
+_GENERATION = re.compile(r"\bgeneration (\d+)")
 AFTERWARDS = timedelta(minutes=12)
 """Longer than any settle time and any back-off that a kill leads to."""
 
@@ -21,6 +23,7 @@ class Invariant(StrEnum):
     ONCE = "no spent token is presented again"
     NEWER = "no older generation replaces a newer one"
     PATIENT = "a provider in trouble is asked a bounded number of times"
+    TOLD = "the history tells of every token that was stored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ def play(scenario: Scenario, kill_at: tuple[int, str] | None = None) -> Ended:
     return Ended(
         effects=tuple(world.effects.names),
         killed=killed,
-        broken=frozenset(promises(world)),
+        broken=frozenset(promises(world) | untold(world)),
         needs_a_person=world.row.state is State.NEEDS_A_PERSON,
     )
 
@@ -65,6 +68,18 @@ def promises(world: World) -> set[Invariant]:
     if world.row.state is not State.NEEDS_A_PERSON and not _is_home(world):
         broken.add(Invariant.HOME)
     return broken
+
+
+def untold(world: World) -> set[Invariant]:
+    """Whether a generation is in a secret and in no line of the history, but for a person's own.
+
+    A killed worker may take lines of steps with it that changed nothing in the ledger. The answer
+    is read again then, and a put is found in the store: both are told with their generation.
+    """
+    lines = world.ledger.history(world.credential.qualified, limit=1_000)
+    told = {word for line in lines for word in _GENERATION.findall(line.stepped.text)}
+    stored = {str(number) for made in world.generations() for number in made}
+    return {Invariant.TOLD} if stored - told - world.by_hand else set()
 
 
 def _is_home(world: World) -> bool:

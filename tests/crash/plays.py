@@ -6,7 +6,7 @@ from datetime import timedelta
 from rotator.model import State
 from rotator.sandbox.fakes import throttled
 from tests.crash.doors import Effects, Killed
-from tests.crash.play import AFTERWARDS, Invariant, lost, promises
+from tests.crash.play import AFTERWARDS, Invariant, lost, play, promises
 from tests.crash.scenarios import ALL
 from tests.crash.world import Scenario, World
 
@@ -53,6 +53,16 @@ def _killed(
     needy = world.row.state is State.NEEDS_A_PERSON
     surprising = {Invariant.HOME} if needy != lost(played, effects, point) else set()
     return promises(world) | surprising
+
+
+def untold_after_a_kill(name: str) -> set[Invariant]:
+    """A kill at every effect of the whole scenario: which lines of the history are gone then."""
+    played = scenario(name)
+    effects = play(played).effects
+    points = [
+        (number, when) for number in range(1, len(effects) + 1) for when in ("before", "after")
+    ]
+    return set().union(*(play(played, point).broken for point in points))
 
 
 def frozen_everywhere(name: str) -> set[Invariant]:

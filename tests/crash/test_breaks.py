@@ -10,7 +10,12 @@ import pytest
 
 from tests.crash.breaks import BREAKS
 from tests.crash.play import Invariant
-from tests.crash.plays import frozen_everywhere, killed_everywhere, throttled_for_an_hour
+from tests.crash.plays import (
+    frozen_everywhere,
+    killed_everywhere,
+    throttled_for_an_hour,
+    untold_after_a_kill,
+)
 
 CHAIN, FALLBACK = "oauth2, refresh token", "oauth2, refresh token, then client"
 
@@ -21,6 +26,7 @@ PLAYS = [
     ("no_marks", partial(killed_everywhere, FALLBACK), Invariant.ONCE),
     ("marks_lifted_by_an_edit", partial(killed_everywhere, FALLBACK, edited=True), Invariant.ONCE),
     ("keep_without_generation", partial(frozen_everywhere, "amino, password"), Invariant.NEWER),
+    ("lines_apart", partial(untold_after_a_kill, "albato, partner token"), Invariant.TOLD),
     ("back_off_ignored", partial(throttled_for_an_hour, CHAIN), Invariant.PATIENT),
 ]
 

@@ -150,6 +150,8 @@ class World:
         self.events: list[Event] = []
         self.effects = effects or Effects()
         self.tools = self.worker("first", self.effects)
+        self.by_hand: set[str] = set()
+        """Generations that a person made; no walk tells of those."""
         if scenario.second:
             self._paired(scenario.second(self.fake))
 
@@ -157,7 +159,8 @@ class World:
         """Before the scenario begins, by hands that nobody counts."""
         tools, token = self.worker("person", Effects()), Token(value=Secret(second))
         rotate(tools, self.credential, self.events.append)
-        keyring.second(tools, self.credential, token, Alive())
+        taken = keyring.second(tools, self.credential, token, Alive())
+        self.by_hand.add(str(taken.generation))
 
     def _credential(self) -> Credential:
         return credential_of(self.scenario, self.values)

@@ -81,7 +81,7 @@ def test_what_a_worker_published_that_then_died_is_no_token_handed_out_again() -
 
     assert outcome.state is State.FRESH
     assert [(step.step, step.text) for step in outcome.steps] == [
-        ("read", "access_token"), ("drop", ""),
+        ("read", "generation 1 by partner_token: access_token"), ("drop", ""),
     ]  # fmt: skip
     assert played.published() == published
     assert played.ledger.back_offs(played.credential.qualified) == []

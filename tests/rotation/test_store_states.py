@@ -253,7 +253,7 @@ def test_a_stranger_s_newer_version_is_adopted_and_ours_come_after_it() -> None:
     run(played, HOUR)
     write(played, Shelf.TOKEN, {**played.published(), "generation": "40"})
     outcome = played.rotate()
-    assert last(outcome, "mend").text == "adopted the token secret as it is"
+    assert last(outcome, "mend").text == "adopted generation 40 of the token secret as it is"
     assert requests(played) == 1
     ask(played)
     played.rotate()
