@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from rotator.errors import LedgerDamaged
 from rotator.ledger import connect
+from rotator.ledger.meanings import BUSY_SECONDS, RESTORE, told
 
 _SUFFIX = ".damaged"
 
@@ -25,20 +26,20 @@ def refuse_damaged(path: Path) -> None:
     if not path.exists():
         return
     try:
-        with connect.told(path):
+        with told(path):
             said = _checked(path)
     except LedgerDamaged as error:
         raise LedgerDamaged(error.text, remedy=_remedy(path, error.remedy)) from error
     if said != "ok":
         raise LedgerDamaged(
             f"the ledger is damaged: {path}: {said}",
-            remedy=_remedy(path, connect.RESTORE),
+            remedy=_remedy(path, RESTORE),
         )
 
 
 def _checked(path: Path) -> str:
     where = f"file:{quote(str(path))}?mode=ro"  # or closing it would write the log into the file
-    with closing(sqlite3.connect(where, uri=True, timeout=connect.BUSY_SECONDS)) as database:
+    with closing(sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS)) as database:
         return str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
 
 
