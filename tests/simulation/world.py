@@ -360,7 +360,8 @@ class World:
             self._trouble("", trouble.at, trouble.at)
             self.aws.lose_a_reply(trouble.draw)
         elif trouble.kind.startswith("aws_"):
-            self._trouble("", trouble.at, trouble.until)
+            if trouble.kind != "aws_lag":  # which nobody's token need die of
+                self._trouble("", trouble.at, trouble.until)
             self.aws.begin(trouble)
             self.at(trouble.until, lambda: self.aws.end(trouble.kind))
         else:
