@@ -42,6 +42,8 @@ BROKEN = {
     "keep_without_generation": (_one(FALLBACK, "frozen=700", days=40), Invariant.NEWER),
     "back_off_ignored": (_one(CHAIN, "throttling=2500", days=3), Invariant.PATIENT),
 }
+UNSEEN = {"lines_apart"}
+"""Breaks of the history alone, which tests/crash reads after every kill and nothing here judges."""
 
 
 def test_a_week_of_a_world_ten_times_as_hostile_breaks_nothing() -> None:
@@ -95,7 +97,7 @@ def test_the_same_seed_plays_the_same_to_the_microsecond() -> None:
         assert play(wanted) == play(wanted)
 
 
-@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("name", [name for name in BREAKS if name not in UNSEEN])
 def test_the_simulation_notices_every_deliberate_break(name: str) -> None:
     wanted, invariant = BROKEN[name]
     control = play_shard(wanted)
