@@ -45,9 +45,8 @@ class Answered:
 
     @property
     def refusal(self) -> str:
-        """What a refusal of this very request is bound to; empty where nobody knows its grant."""
-        if self.grant is None:
-            return ""
+        """What a refusal of this very request is bound to."""
+        assert self.grant is not None  # noqa: S101 - only a grant reads tokens or a refusal
         presents = tuple(
             Holding(name=name, fingerprint=fingerprint, source=Source.SEAL)
             for name, fingerprint in sorted(self.seal.intent.presented.items())
