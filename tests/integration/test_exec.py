@@ -184,7 +184,7 @@ def test_a_command_outlives_the_end_of_its_leash(here: Town) -> None:
 
 def leash_of(parent: int) -> int:
     """The child of a process that runs leash.py."""
-    command = ["ps", "-o", "pid=,args=", "--ppid", str(parent)]
+    command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     (found,) = (each.split()[0] for each in listed.splitlines() if "leash.py" in each)
     return int(found)
