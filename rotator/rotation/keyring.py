@@ -15,8 +15,8 @@ from datetime import datetime
 from rotator.clock import new_id
 from rotator.errors import LeaseLost, LedgerError, Rejected, RotatorError
 from rotator.jobs.job import Credential
-from rotator.ledger.facts import Because, Lease, Manual, MarkKind, Record
-from rotator.ledger.writes import Change, LiftMark
+from rotator.ledger.facts import Because, Lease, Manual, Mark, MarkKind, Record
+from rotator.ledger.writes import AddMark, Change, LiftMark
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
 from rotator.providers.base import Alive, Dead, Verdict
 from rotator.rotation.sealed import (
@@ -98,7 +98,10 @@ def second(tools: Tools, credential: Credential, token: Token, verdict: Verdict)
 
 
 def adopt(tools: Tools, credential: Credential) -> Taken | None:
-    """Take the keyring for ours, whoever wrote it; None where there is none."""
+    """Take the keyring for ours, whoever wrote it; None where there is none.
+
+    A token that the provider disowns counts as spent, until it is found alive.
+    """
     with _held(tools, credential) as (hands, record):
         current = hands.versions[Shelf.KEYRING]
         token = kept_token(current.fields) if current else None
@@ -169,7 +172,8 @@ def _put(hands: Hands, record: Record, token: Token, verdict: Verdict, why: str)
         carried |= spare_fields(None) | {TURNED: ""}  # or it has: it was the other one
     changes = hands.put_keyring(new_id(), dated, generation, carried)
     lifted = _lifted(hands.tools, token.value, verdict)
-    hands.tools.ledger.write(hands.lease, *changes, *lifted)
+    barred = _barred(hands.tools, token.value, verdict)
+    hands.tools.ledger.write(hands.lease, *changes, *lifted, *barred)
     wish = request(name, now, why, tokens=frozenset({ACCESS_TOKEN}), again=True)
     hands.tools.ledger.ask(wish)
     owner = fields.get("ledger_id", "")
@@ -242,6 +246,20 @@ def _lifted(tools: Tools, token: Secret, verdict: Verdict) -> list[Change]:
     if not alive or _spent(tools, token) is not Because.UNANSWERED:
         return []
     return [LiftMark(kind=MarkKind.SPENT, key=tools.fingerprints.fingerprint(token))]
+
+
+def _barred(tools: Tools, token: Secret, verdict: Verdict) -> list[Change]:
+    """No grant spends what the provider disowns; others may try, for vendors disown good tokens."""
+    if not isinstance(verdict, Dead) or _spent(tools, token):
+        return []
+    mark = Mark(
+        kind=MarkKind.SPENT,
+        key=tools.fingerprints.fingerprint(token),
+        at=tools.clock.now(),
+        because=Because.UNANSWERED,
+        text="an inspection disowned it",
+    )
+    return [AddMark(mark=mark)]
 
 
 def _spent(tools: Tools, token: Secret) -> Because | None:

@@ -160,6 +160,29 @@ def test_a_dead_chain_of_another_ledger_is_not_adopted_and_a_person_is_told() ->
     assert state(second) is State.NEEDS_A_PERSON
 
 
+def test_a_dead_chain_that_a_person_adopts_is_shown_to_nothing_that_would_spend_it() -> None:
+    first = world(SSO)
+    first.rotate()
+    kept = first.fake._refresh[first.kept()["refresh_token"]]  # noqa: SLF001
+    kept.revoked = True
+    second = Beside.of(first)
+    second.rotate()
+
+    assert keyring.adopt(second.tools, first.credential) is not None
+    second.rotate()
+    assert requests(first, MINT) == 2
+    assert requests(first, REGENERATE) == 0
+    assert state(second) is State.NEEDS_A_PERSON
+    assert f"rotator seed {first.credential.qualified}" in second.row.text
+
+    kept.revoked = False
+    taken = keyring.adopt(second.tools, first.credential)
+    assert taken is not None
+    assert taken.lifted == 1
+    second.rotate()
+    assert state(second) is State.FRESH
+
+
 def test_a_fresh_seed_does_not_replace_another_ledger_s_living_chain() -> None:
     first = world(OAUTH)
     run(first, 2 * HOUR)
