@@ -190,7 +190,7 @@ class Watch:
 
         One of a pair may, for its other token is older; and so may what falls back to a password.
         """
-        kept, spare = self._held(citizen)
+        kept, spare = self.held(citizen)
         if spare or citizen.frozen or citizen.two_ledgers or not lives(citizen.fake, kept):
             return
         citizen.woken_to_send = 0
@@ -265,7 +265,7 @@ class Watch:
         fields = told.fields[Shelf.TOKEN]
         if citizen.revoked & {fields[ACCESS_TOKEN], "*"}:
             return "revoked by a person"
-        if not citizen.has_grant(self._held(citizen)) or citizen.causes:
+        if not citizen.has_grant(self.held(citizen)) or citizen.causes:
             return "a person is awaited"
         since = max(told.dead_since or now, citizen.helped_at or START)
         due = told.renew_at.get(Shelf.TOKEN) or told.since[Shelf.TOKEN]
@@ -323,12 +323,12 @@ class Watch:
             return
         if not citizen.causes:
             self.say(citizen, now, Invariant.PERSON, f"without a cause: {rest.text}")
-        elif citizen.has_grant(self._held(citizen)) and not any(
+        elif citizen.has_grant(self.held(citizen)) and not any(
             "spend" in c for c in citizen.causes
         ):
             self.say(citizen, now, Invariant.PERSON, f"a grant is left: {rest.text}")
 
-    def _held(self, citizen: Citizen) -> tuple[str, str]:
+    def held(self, citizen: Citizen) -> tuple[str, str]:
         """Both refresh tokens, where a pair is used in turn."""
         return self.kept(citizen), self.fields(citizen, Shelf.KEYRING).get(SPARE, "")
 

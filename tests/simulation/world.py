@@ -492,9 +492,10 @@ class World:
             self.at(self.time.at + HOUR, lambda: self.help(citizen))
             return
         self.watch.tally.counts["helped by a person"] += 1
-        citizen.causes.clear()
-        citizen.spent_by_others = False
         citizen.helped_at = self.time.at
+        if citizen.has_grant(self.watch.held(citizen)):  # whoever adopts a dead chain helps again
+            citizen.causes.clear()
+            citizen.spent_by_others = False
 
 
 def _clear_up(citizens: Iterable[Citizen], kind: str) -> None:
