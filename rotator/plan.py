@@ -12,7 +12,7 @@
 | a request past `settles_at` with no answer | SETTLE |
 | a token wanted, a grant usable, nothing open on what it would present | OBTAIN |
 | an old token to revoke, past every consumer's staleness | REVOKE |
-| a token wanted and due, no grant left | WAIT for a person |
+| a token wanted and due, no grant left, no pair to turn | WAIT for a person |
 | none of these | WAIT |
 
 A line that is backing off is passed over, and no other.
@@ -231,7 +231,8 @@ class Seen:
 
     @property
     def stuck(self) -> list[Want]:
-        return [want for want in self.wants if not want.grant]
+        """What nobody gives any more, unless a pair's other chain waits for the store alone."""
+        return [want for want in self.wants if not want.grant and not self.pair_to_turn]
 
     @property
     def next_look(self) -> datetime:

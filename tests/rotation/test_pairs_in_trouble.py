@@ -32,7 +32,7 @@ from tests.rotation.stage import (
     run,
     state,
 )
-from tests.rotation.test_pairs import dead_in_hand, hand_over, paired
+from tests.rotation.test_pairs import dead_in_hand, hand_over, paired, turning
 
 ELSEWHERE = "https://elsewhere.test"
 
@@ -270,3 +270,18 @@ def frozen(played: Scenario, number: int, lasting: timedelta) -> World:
     of.rotate()
     of.run(of.clock.at + lasting)
     return of
+
+
+def test_a_pair_whose_turn_waits_for_aws_needs_nobody() -> None:
+    of = turning()
+    of.fake._refresh[of.kept()["refresh_token"]].revoked = True  # noqa: SLF001
+    assert of.row.due_at is not None
+    of.clock.at = of.row.due_at
+    of.aws.faults.fail("PutSecretValue", "InternalServiceError")
+    of.rotate()
+    assert record(of).back_offs["keep:turn"].until > of.clock.at
+    assert state(of) is State.BACKING_OFF
+    assert "rotator seed" not in of.row.text
+
+    run(of, HOUR)
+    assert state(of) is State.FRESH

@@ -148,7 +148,7 @@ def until(seen: Seen) -> datetime:
 
 
 def no_grant_left(seen: Seen) -> Step | None:
-    if all(want.grant for want in seen.wants):
+    if seen.pair_to_turn or all(want.grant for want in seen.wants):
         return None
     return Step(Verb.WAIT, Reason.NO_GRANT_LEFT, until=until(seen))
 
@@ -181,7 +181,7 @@ TABLE: Mapping[tuple[str, str], Callable[[Seen], Step | None]] = {
     ("a request past `settles_at` with no answer", "SETTLE"): unanswered,
     ("a token wanted, a grant usable, nothing open on what it would present", "OBTAIN"): wanted,
     ("an old token to revoke, past every consumer's staleness", "REVOKE"): outlived,
-    ("a token wanted and due, no grant left", "WAIT for a person"): no_grant_left,
+    ("a token wanted and due, no grant left, no pair to turn", "WAIT for a person"): no_grant_left,
     ("none of these", "WAIT"): nothing_fits,
 }
 
@@ -454,7 +454,8 @@ def test_whatever_is_seen_the_plan_has_the_table_s_answer(seen: Seen) -> None:
 def test_a_want_that_no_grant_can_meet_is_said_to_a_person_once_nothing_else_is_left(
     seen: Seen,
 ) -> None:
-    stuck = replace(seen, leased=True, wants=(want(ACCESS_TOKEN), *seen.wants[:1]))
+    wants = (want(ACCESS_TOKEN), *seen.wants[:1])
+    stuck = replace(seen, leased=True, wants=wants, pair_to_turn=False)
     step = next_step(stuck)
     if step.verb is Verb.WAIT and step.reason is not Reason.READ_LAG:
         assert step.reason is Reason.NO_GRANT_LEFT
