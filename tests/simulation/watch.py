@@ -182,7 +182,7 @@ class Watch:
         told.renew_at[shelf] = None
         if shelf is Shelf.TOKEN:
             citizen.revoked.clear()
-        elif lives(citizen.fake, fields.get(REFRESH_TOKEN, "")):
+        elif all(lives(citizen.fake, token) for token in self.held(citizen) if token):
             citizen.spent_by_others = False
 
     def _went_on(self, citizen: Citizen) -> None:
