@@ -36,7 +36,7 @@ class Struck(Effects):
         if not marks or self.struck.startswith("before ledger.write intent"):
             return ""
         since = [name.partition(" ")[0] for name in self.names[marks[-1] + 1 :]]
-        if self.struck == "before ledger.seal":
+        if self.struck in ("before ledger.seal", "before ledger.write"):
             since.pop()
         within = set(since) <= {"ledger.check", "provider.send"}
         return self.names[marks[-1]].partition("[")[2].rstrip("]") if within else ""

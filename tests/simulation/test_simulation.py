@@ -14,6 +14,7 @@ from tests.simulation.cast import cast
 from tests.simulation.clocks import Dice
 from tests.simulation.faults import KINDS, Scope, rates, troubles, written
 from tests.simulation.shards import SIZE, Play, play, play_shard, shrunk
+from tests.simulation.struck import Struck
 from tests.simulation.watch import Invariant
 from tests.simulation.world import World
 
@@ -67,6 +68,15 @@ def test_who_is_frozen_while_a_copy_of_the_ledger_is_put_back_never_wakes() -> N
     assert tally.broken == []
     assert tally.met["frozen"] > 20
     assert tally.met["restored"] > 5
+
+
+def test_a_worker_killed_before_it_wrote_that_nothing_was_sent_leaves_a_doubt() -> None:
+    asked = ["ledger.write intent [refresh_token]", "ledger.check", "provider.send"]
+    for names, unsealed in ((asked, "refresh_token"), ([*asked, "ledger.seal"], "")):
+        effects = Struck((len(names) + 1, "before"), lambda *_: None)
+        for name in (*names, "ledger.write"):
+            effects.through(name, lambda: None)
+        assert effects.unsealed == unsealed
 
 
 def test_what_befell_an_earlier_token_excuses_nothing_of_a_newer_one() -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from rotator.ledger.facts import Row
 from rotator.ledger.writes import Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf, State
 from rotator.rotation.sealed import SPARE, parsed
@@ -144,6 +145,11 @@ class Watch:
         self._asked(citizen, now)
         if rest is not None and rest.state is State.NEEDS_A_PERSON:
             self._person(citizen, now, rest)
+
+    def left_behind(self, citizen: Citizen, row: Row) -> None:
+        """A worker that died after its last write has told nobody when it is due."""
+        told = self.of[citizen.name]
+        told.renew_at[Shelf.TOKEN] = told.renew_at.get(Shelf.TOKEN) or row.access_renew_at
 
     def say(self, citizen: Citizen, now: datetime, invariant: Invariant, text: str) -> None:
         told = self.of[citizen.name].told

@@ -243,6 +243,8 @@ class World:
             self.watch.say(citizen, self.time.at, Invariant.UPRIGHT, repr(error))
         rest = rests[-1] if rests and worker is self.worker else None
         self.watch.after(citizen, self.time.at, rest)
+        if not rests and worker is self.worker:
+            self.watch.left_behind(citizen, worker.ledger.rows([citizen.name])[0])
         if rest is not None and rest.state is State.NEEDS_A_PERSON and not citizen.help_comes:
             citizen.help_comes = True
             self.at(self.time.at + HOUR * (1 + len(citizen.name) % 40), lambda: self.help(citizen))
