@@ -1,5 +1,6 @@
 """What the ledger knows, read in one transaction each."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -159,20 +160,22 @@ def _all(connection: Connection, statement: Any, table: str, name: str, read: An
 
 # For the faces. A row that cannot be read is shown as such, and hides no other.
 
-_rows = select(credential).order_by(credential.c.name)
-_every_on_record = select(on_record)
+_rows, _every_on_record = select(credential).order_by(credential.c.name), select(on_record)
+# As one parameter, so that any number of names is one statement, compiled once.
+_named = select(func.json_each(bindparam("names_")).table_valued("value").c.value)
+_rows_named = _rows.where(credential.c.name.in_(_named))
+_on_record_named = _every_on_record.where(on_record.c.credential.in_(_named))
 
 
 def rows(connection: Connection, names: Iterable[str] | None) -> list[facts.Row]:
-    every, recorded = _rows, _every_on_record
+    every, recorded, given = _rows, _every_on_record, dict[str, str]()
     if names is not None:
-        named = list(names)
-        every = every.where(credential.c.name.in_(named))
-        recorded = recorded.where(on_record.c.credential.in_(named))
+        every, recorded = _rows_named, _on_record_named
+        given = {"names_": json.dumps(list(names))}
     shelves: dict[str, list[Any]] = defaultdict(list)
-    for found in connection.all(recorded):
+    for found in connection.all(recorded, given):
         shelves[found.credential].append(found)
-    return [_shown(found, shelves[found.name]) for found in connection.all(every)]
+    return [_shown(found, shelves[found.name]) for found in connection.all(every, given)]
 
 
 def _shown(found: Any, shelves: Iterable[Any]) -> facts.Row:

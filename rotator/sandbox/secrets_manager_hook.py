@@ -24,6 +24,8 @@ from rotator.sandbox.secrets_manager_wire import AwsService, respond
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+_PLAIN = Config(user_agent="sandbox")
+"""botocore's own name for itself is put together anew for each call, which is most of a call."""
 _EVENTS = {"secretsmanager": "before-send.secrets-manager", "kms": "before-send.kms"}
 
 
@@ -78,7 +80,7 @@ def _client(service: AwsService, access_key_id: str, region: str, config: Config
         region_name=region,
         aws_access_key_id=access_key_id,
         aws_secret_access_key="sandbox",  # noqa: S106 - signs for nobody
-        config=config,
+        config=_PLAIN.merge(config) if config else _PLAIN,
     )
     attach(client.meta.events, service)
     return client

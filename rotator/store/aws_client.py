@@ -135,4 +135,6 @@ def hush() -> None:
     for name in names:
         if name.split(".")[0] in _LOUD:
             logger = logging.getLogger(name)
-            logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
+            level = max(logger.getEffectiveLevel(), logging.INFO)
+            if logger.level != level:  # to set one clears what every logger has worked out
+                logger.setLevel(level)

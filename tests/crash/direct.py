@@ -39,7 +39,7 @@ class DirectClient:
         self.meta = SimpleNamespace(events=SimpleNamespace(register_first=self._register))
 
     def _register(self, event: str, call: Callable[[], None], **_: object) -> None:
-        self._before[event.rpartition(".")[2]] = call
+        self._before.setdefault(event.rpartition(".")[2], call)  # one id each: the first stays
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         operation = _OPERATIONS[name]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from botocore.config import Config
@@ -43,6 +44,7 @@ def world(
     credential: Mapping[str, Any] | None = None,
     seeds: Callable[[Any], Mapping[str, str]] | None = None,
     schedule: Schedule | None = None,
+    boto3: bool = False,
     **fake: Any,
 ) -> World:
     """A scenario of the crash suite with another job, other seeds or another fake."""
@@ -63,17 +65,22 @@ def world(
             credential={**played.credential, **(credential or {})},
             seeds=seeds or played.seeds,
             schedule=schedule or (_SHORT if name.startswith("oauth2") else played.schedule),
-        )
+        ),
+        boto3=boto3,
     )
 
 
-def watched(played: Scenario, effects: Effects | None = None) -> World:
-    """A world whose AWS client asks once: botocore's retries wait in real time."""
-    found = World(played, effects)
-    found.client = client_for(found.aws, config=_ONCE)
-    found.tools = found.worker("first", found.effects)
+def watched(played: Scenario, effects: Effects | None = None, *, boto3: bool = False) -> World:
+    """`boto3`: AWS is asked by the real client, once, for its retries wait in real time."""
+    found = World(played, effects or Effects())
+    if boto3:
+        found.client = client_for(found.aws, config=_ONCE)
+        found.tools = found.worker("first", found.effects)
     return found
 
+
+over_boto3 = partial(world, boto3=True)
+"""For tests whose subject is AWS."""
 
 OPENED: list[SqlLedger] = []
 """Ledgers beside the first one; closed after each test."""

@@ -28,8 +28,8 @@ from tests.rotation.stage import (
     state,
     steps,
     works,
-    world,
 )
+from tests.rotation.stage import over_boto3 as world
 
 OTHER_ID = "00000000-0000-4000-8000-00000000000{}"
 

@@ -32,8 +32,8 @@ from tests.rotation.stage import (
     steps,
     watched,
     works,
-    world,
 )
+from tests.rotation.stage import over_boto3 as world
 
 OUTAGE = 10 * MINUTE
 MOST_CALLS = 60
@@ -70,7 +70,7 @@ def test_aws_is_down_for_ten_minutes_from_any_effect_on(name: str) -> None:
     wrong = []
     for number in range(1, len(effects.effects.names) + 1, 8):
         stopped = Stopped(number)
-        played = watched(scenario(name), stopped)
+        played = watched(scenario(name), stopped, boto3=True)
         stopped.played = played
         until = played.clock.at + scenario(name).horizon
         played.run(until + 2 * HOUR)
@@ -245,7 +245,7 @@ def test_a_store_that_cannot_be_read_shows_an_expired_token_as_expired() -> None
 def test_a_worker_that_is_killed_while_aws_is_down_costs_nothing() -> None:
     for number in range(4, 16, 5):
         effects = Effects(kill_at=(number, "after"))
-        played = watched(scenario(OAUTH), effects)
+        played = watched(scenario(OAUTH), effects, boto3=True)
         played.aws.faults.go_dark(until=played.clock.at + OUTAGE)
         try:
             run(played, HOUR)
