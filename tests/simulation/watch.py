@@ -147,7 +147,7 @@ class Watch:
             self._person(citizen, now, rest)
 
     def left_behind(self, citizen: Citizen, row: Row) -> None:
-        """A worker that died after its last write has told nobody when it is due."""
+        """A worker that died after its last write, or woke late, told nobody when it is due."""
         told = self.of[citizen.name]
         told.renew_at[Shelf.TOKEN] = told.renew_at.get(Shelf.TOKEN) or row.access_renew_at
 

@@ -244,10 +244,13 @@ class World:
         rest = rests[-1] if rests and worker is self.worker else None
         self.watch.after(citizen, self.time.at, rest)
         if not rests and worker is self.worker:
-            self.watch.left_behind(citizen, worker.ledger.rows([citizen.name])[0])
+            self._left_behind(citizen)
         if rest is not None and rest.state is State.NEEDS_A_PERSON and not citizen.help_comes:
             citizen.help_comes = True
             self.at(self.time.at + HOUR * (1 + len(citizen.name) % 40), lambda: self.help(citizen))
+
+    def _left_behind(self, citizen: Citizen) -> None:
+        self.watch.left_behind(citizen, self.worker.ledger.rows([citizen.name])[0])
 
     # What befalls a walk
 
@@ -321,6 +324,7 @@ class World:
             self.watch.say(citizen, self.time.at, Invariant.UPRIGHT, repr(error))
         citizen.woke_late = True
         self.watch.after(citizen, self.time.at, None)
+        self._left_behind(citizen)
         citizen.woke_late = False
 
     def _restart(self) -> None:
