@@ -17,6 +17,8 @@ TESTS ?= tests
 SEARCHES := crash simulation fuzz
 ARGS ?=
 STAMP := $(VENV)/.stamp
+# Python keeps what it has compiled, whatever the host is set to: dozens of processes share it.
+unexport PYTHONDONTWRITEBYTECODE
 # Given (`make dev PYTHON=python3.13`), it rules; else the environment that is there stays, and a
 # new one is made with the newest Python found. Each one is run, not just looked up: a pyenv shim
 # lies on PATH for versions that it then refuses, and Debian's python3 may lack ensurepip.
