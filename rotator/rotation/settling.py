@@ -3,7 +3,7 @@
 from rotator.errors import InDoubt
 from rotator.ledger.facts import BackOff, Because, Intent
 from rotator.ledger.writes import Close
-from rotator.model import REFRESH_TOKEN, Reason, Token
+from rotator.model import REFRESH_TOKEN, Reason, Shelf, Token
 from rotator.plan import Step
 from rotator.policy import asks_again, doubt_ends_at
 from rotator.providers.base import Alive, Unknown, Verdict
@@ -33,6 +33,7 @@ def _verdict(hands: Hands, sight: Sight, intent: Intent) -> Verdict:
     """What the provider says of the token. Raises while it cannot be asked, or should be again."""
     token = sight.holdings.by_fingerprint(intent.spends or "")
     if token is None:
+        _await_the_job(sight, intent)
         return Unknown("the token is no longer held")
     verdict = hands.inspect(REFRESH_TOKEN, token)
     if isinstance(verdict, Unknown) and REFRESH_TOKEN in hands.credential.provider.inspections:
@@ -55,6 +56,26 @@ def _insist(sight: Sight, intent: Intent, token: Token, verdict: Unknown) -> Non
         f"{text}; nothing else is left, so it is asked again until {ends_at:%Y-%m-%d %H:%M}Z",
         remedy=f"a new refresh token ends the doubt at once: `rotator seed {intent.credential}`",
     )
+
+
+def _await_the_job(sight: Sight, intent: Intent) -> None:
+    """Raises InDoubt where it is the job file, as it is now, that has no use for the token.
+
+    A mistyped address would cost a chain that may be alive. No other host is asked about it; once
+    the file is corrected its own provider is. Where the file gives another grant, that one is used.
+    """
+    kept = sight.record.row.records.get(Shelf.KEYRING)
+    if kept is None or kept.fingerprint != intent.spends:
+        return
+    if not sight.holdings.is_last(kept.fingerprint):
+        return
+    ends_at = doubt_ends_at(intent.intended_at, kept.expires_at)
+    if sight.seen.now < ends_at:
+        raise InDoubt(
+            f"nobody knows whether the refresh token for {intent.host} lives, and the job file has"
+            f" no use for it; it is kept until {ends_at:%Y-%m-%d %H:%M}Z",
+            remedy=f"correct the job file, or `rotator seed {intent.credential}`",
+        )
 
 
 def _wait_anew(hands: Hands, sight: Sight, intent: Intent) -> Done:

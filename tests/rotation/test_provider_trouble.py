@@ -636,6 +636,47 @@ def test_a_doubt_ends_after_a_week_where_nobody_knows_when_the_token_dies() -> N
     assert asked_about(played) == asked
 
 
+ELSEWHERE = {
+    "token_url": "https://oauth.tset/oauth/token",
+    "introspection_url": "https://oauth.tset/oauth/introspect",
+}
+AT_HOME = {name: url.replace("tset", "test") for name, url in ELSEWHERE.items()}
+
+
+def test_a_mistyped_address_does_not_cost_a_chain_that_is_in_doubt() -> None:
+    played = in_doubt(LOST_REQUEST)
+    reworked(played, **ELSEWHERE)
+    asked = requests(played, INTROSPECT)
+    run(played, HOUR)
+    assert not counts_as_spent(played)
+    assert requests(played, INTROSPECT) == asked
+    told = [waiting.text for waiting in record(played).back_offs.values()]
+    assert any("for https://oauth.test lives" in text for text in told)
+    played.fake.heal()
+    reworked(played, **AT_HOME)
+    ask(played)
+    run(played, HOUR)
+    assert is_home(played)
+    assert played.fake.counts["presented_twice"] == 0
+
+
+def test_a_job_that_has_moved_for_good_leaves_a_doubt_behind_after_a_week() -> None:
+    played = in_doubt(LOST_REQUEST)
+    reworked(played, **ELSEWHERE)
+    run(played, 7 * DAY - HOUR)
+    assert not counts_as_spent(played)
+    run(played, 3 * HOUR)
+    assert counts_as_spent(played)
+    assert not record(played).open_intents
+
+
+def test_a_job_that_is_given_another_grant_uses_it_though_a_token_is_in_doubt() -> None:
+    played = in_doubt(LOST_REQUEST)
+    reworked(played, grants=["client_credentials"])
+    run(played, HOUR)
+    assert is_home(played)
+
+
 def test_with_another_grant_left_a_token_in_doubt_is_asked_about_three_times() -> None:
     played = in_doubt(LOST_REQUEST, FALLBACK)
     run(played, 10 * MINUTE)
