@@ -17,6 +17,7 @@ RotatorError
           StoreThrottled too many requests: back off
       - StoreDenied      permissions: a person
           KeyDenied      the KMS key: a person
+          StoreUnset     no Region or login here to ask AWS with: a person
       - NotOurs          the name holds a secret that we did not make: a person
       - VersionBudget    too many versions in 24 hours: wait for hours
       - FenceLost        the label was moved by somebody else meanwhile: look again
@@ -122,6 +123,10 @@ class StoreDenied(StoreError):
 
 class KeyDenied(StoreDenied):
     """The KMS key refuses us, or is disabled."""
+
+
+class StoreUnset(StoreDenied):
+    """AWS was not asked: this machine has no Region, profile or credentials to ask it with."""
 
 
 class NotOurs(StoreError):

@@ -137,6 +137,7 @@ class Reason(StrEnum):
     STORE_THROTTLED = "AWS asks for patience"
     STORE_DENIED = "the store refuses us"
     KEY_DENIED = "the KMS key refuses us"
+    STORE_UNSET = "AWS is not set up for the worker"
     NOT_OURS = "the secret's name belongs to somebody else"
     VERSION_BUDGET = "the secret took too many versions today"
     FENCE_LOST = "the label was moved meanwhile"

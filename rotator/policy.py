@@ -276,6 +276,7 @@ _PATIENCE: Mapping[Reason, tuple[timedelta, timedelta]] = {
     Reason.STORE_THROTTLED: (_MINUTE / 6, 10 * _MINUTE),
     Reason.STORE_DENIED: (5 * _MINUTE, _HOUR),
     Reason.KEY_DENIED: (5 * _MINUTE, _HOUR),
+    Reason.STORE_UNSET: (5 * _MINUTE, _HOUR),
     Reason.NOT_OURS: (5 * _MINUTE, _HOUR),
     Reason.VERSION_BUDGET: (_HOUR, 6 * _HOUR),
     Reason.FENCE_LOST: (_MINUTE / 12, 5 * _MINUTE),

@@ -81,6 +81,9 @@ BY_REASON: Mapping[Reason, Trouble] = {
     Reason.KEY_DENIED: Trouble(
         "KMS", "allow the worker's role kms:GenerateDataKey and kms:Decrypt, and enable the key"
     ),
+    Reason.STORE_UNSET: Trouble(
+        "AWS settings", "give the worker what the text names, then start it anew"
+    ),
     Reason.VERSION_BUDGET: Trouble(
         "version budget", "wait: AWS keeps every version for a day; find out who else writes to it"
     ),
@@ -114,6 +117,7 @@ REASONS: Mapping[type[Exception], Reason] = {
     errors.StoreThrottled: Reason.STORE_THROTTLED,
     errors.StoreDenied: Reason.STORE_DENIED,
     errors.KeyDenied: Reason.KEY_DENIED,
+    errors.StoreUnset: Reason.STORE_UNSET,
     errors.NotOurs: Reason.NOT_OURS,
     errors.VersionBudget: Reason.VERSION_BUDGET,
     errors.ForeignWriter: Reason.FOREIGN,

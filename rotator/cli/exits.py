@@ -54,6 +54,7 @@ _BY_ERROR: Mapping[type[Exception], Exit] = {
     errors.BadSettings: Exit.WRONG,
     errors.BadJobs: Exit.WRONG,
     errors.SeedMissing: Exit.WRONG,
+    errors.StoreUnset: Exit.WRONG,
     errors.LedgerBusy: Exit.BUSY,
     errors.LedgerDamaged: Exit.LEDGER,
     errors.LedgerGone: Exit.LEDGER,

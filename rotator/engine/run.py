@@ -29,6 +29,7 @@ from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.sql import SqlLedger
 from rotator.references import Place
 from rotator.settings import Settings, variable
+from rotator.store.aws_client import refuse_without_region
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_STOP, signal.SIGHUP)
@@ -72,6 +73,7 @@ def main(
     logs.set_up(settings)
     log = logs.logger()
     log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(settings.state_dir))
+    refuse_without_region()  # else each credential would fail by itself, and go on failing
     send = alerts.sender(settings.alert_urls)
     addresses = notices.addresses(settings)
     notifier = Notifier(environ, Clock())

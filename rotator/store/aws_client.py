@@ -16,7 +16,7 @@ from typing import Any, Literal
 import boto3
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from rotator import __version__
 from rotator.errors import StoreError, StoreUnavailable
@@ -107,10 +107,7 @@ class AwsClient:
     def _ready(self) -> Any:
         with self._lock:
             if self._client is None:
-                # AWS's other SDKs, ECS and Lambda say AWS_REGION; boto3 alone does not read it.
-                region = os.environ.get("AWS_REGION") or None
-                session: Any = boto3.session.Session(region_name=region)
-                self._client = session.client(self._service, config=self._config)
+                self._client = _session().client(self._service, config=self._config)
                 self._pace(self._client)
             return self._client
 
@@ -127,6 +124,25 @@ class AwsClient:
             client.meta.events.register_first(
                 f"before-send.secrets-manager.{write}", pace, unique_id=f"{_HOOK}-{write}"
             )
+
+
+def refuse_without_region() -> None:
+    """Raise StoreUnset where nothing says in which Region the secrets lie. Asks nobody.
+
+    Not so for credentials: a role's may come a moment after the worker, and are then found.
+    """
+    wanted, about = "secretsmanager:DescribeSecret", "any secret"
+    try:
+        problem = None if _session().region_name else without_answer(wanted, about, NoRegionError())
+    except BotoCoreError as error:  # a profile that is not there, a file that cannot be read
+        problem = without_answer(wanted, about, error)
+    if problem is not None:
+        raise problem
+
+
+def _session() -> Any:
+    # AWS's other SDKs, ECS and Lambda say AWS_REGION; boto3 alone does not read it.
+    return boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
 def hush() -> None:

@@ -10,7 +10,14 @@ from typing import Any
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rotator.errors import KeyDenied, StoreDenied, StoreError, StoreThrottled, StoreUnavailable
+from rotator.errors import (
+    KeyDenied,
+    StoreDenied,
+    StoreError,
+    StoreThrottled,
+    StoreUnavailable,
+    StoreUnset,
+)
 
 NOT_FOUND = "ResourceNotFoundException"
 EXISTS = "ResourceExistsException"
@@ -65,6 +72,7 @@ _GIVE_CREDENTIALS = (
     "give the worker AWS credentials: a role (IRSA, ECS task role, instance profile), "
     "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
+_SET_REGION = "set AWS_REGION, or region in the AWS profile"
 _RENEW_CREDENTIALS = "renew the AWS credentials that the worker runs with, or give it a role"
 _USE_KEY = (
     "allow kms:GenerateDataKey and kms:Decrypt on that key to the worker's role, as in "
@@ -157,15 +165,15 @@ def without_answer(action: str, about: str, error: BotoCoreError) -> StoreError:
     kind, wanted = type(error).__name__, f"{action} on {about}"
     match error:
         case botocore_errors.NoCredentialsError():
-            return StoreDenied("there are no AWS credentials", remedy=_GIVE_CREDENTIALS)
+            return StoreUnset("there are no AWS credentials", remedy=_GIVE_CREDENTIALS)
         case botocore_errors.PartialCredentialsError():
-            return StoreDenied("the AWS credentials are incomplete", remedy=_GIVE_CREDENTIALS)
-        case botocore_errors.NoRegionError() | botocore_errors.InvalidRegionError():
-            return StoreDenied(
-                "no AWS Region is set", remedy="set AWS_REGION, or region in the AWS profile"
-            )
+            return StoreUnset("the AWS credentials are incomplete", remedy=_GIVE_CREDENTIALS)
+        case botocore_errors.NoRegionError():
+            return StoreUnset("no AWS Region is set", remedy=_SET_REGION)
+        case botocore_errors.InvalidRegionError():
+            return StoreUnset("the AWS Region that is set is none", remedy=_SET_REGION)
         case botocore_errors.ProfileNotFound():
-            return StoreDenied(
+            return StoreUnset(
                 "AWS_PROFILE names a profile that is not there", remedy=_GIVE_CREDENTIALS
             )
         case (
@@ -173,7 +181,7 @@ def without_answer(action: str, about: str, error: BotoCoreError) -> StoreError:
             | botocore_errors.SSOTokenLoadError()
             | botocore_errors.UnauthorizedSSOTokenError()
         ):
-            return StoreDenied("the AWS single sign-on has ended", remedy=_RENEW_CREDENTIALS)
+            return StoreUnset("the AWS single sign-on has ended", remedy=_RENEW_CREDENTIALS)
         case botocore_errors.SSLError():
             return StoreUnavailable(
                 f"no trusted connection for {wanted}",

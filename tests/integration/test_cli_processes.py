@@ -115,6 +115,14 @@ def test_health_alone_knows_its_one_option_and_tells_errors(here: Town) -> None:
     assert said.err.startswith("rotator: ROTATOR_THREADS")
 
 
+def test_a_worker_without_a_region_does_not_start(here: Town) -> None:
+    said = here.spawn("worker", AWS_REGION="")
+    assert said.code == Exit.WRONG
+    assert "rotator: no AWS Region is set (set AWS_REGION, or region in the AWS" in said.err
+    assert "ready" not in said.err + said.out
+    assert not (here.home / "state" / "ledger.db").exists()
+
+
 def test_the_reader_of_a_pipe_may_hang_up(here: Town) -> None:
     here.run("rotate", "oauth")
     reading, writing = os.pipe()

@@ -34,6 +34,7 @@ REASONS: dict[type[Exception], Reason] = {
     errors.StoreThrottled: Reason.STORE_THROTTLED,
     errors.StoreDenied: Reason.STORE_DENIED,
     errors.KeyDenied: Reason.KEY_DENIED,
+    errors.StoreUnset: Reason.STORE_UNSET,
     errors.NotOurs: Reason.NOT_OURS,
     errors.VersionBudget: Reason.VERSION_BUDGET,
     errors.FenceLost: Reason.FENCE_LOST,

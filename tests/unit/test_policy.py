@@ -425,6 +425,7 @@ PATIENCE = {  # the first back-off and the longest, in seconds
     Reason.STORE_THROTTLED: (10, 600),
     Reason.STORE_DENIED: (300, 3_600),
     Reason.KEY_DENIED: (300, 3_600),
+    Reason.STORE_UNSET: (300, 3_600),
     Reason.NOT_OURS: (300, 3_600),
     Reason.VERSION_BUDGET: (3_600, 21_600),
     Reason.FENCE_LOST: (5, 300),

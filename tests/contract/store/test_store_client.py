@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,12 +15,15 @@ from rotator.clock import Clock, new_id
 from rotator.errors import (
     StoreDenied,
     StoreUnavailable,
+    StoreUnset,
 )
 from rotator.sandbox import secrets_manager_http
 from rotator.sandbox.secrets_manager_http import serve
 from rotator.sandbox.secrets_manager_wire import AwsService, Response, respond
+from rotator.store.aws_client import refuse_without_region
 from rotator.store.base import SecretSpec, Store
 from rotator.store.secrets_manager import SecretsManagerStore
+from rotator.triage import outcome_of, trouble_of
 from tests.contract.store.stage import ONCE, SPEC, Bench, fields
 
 # The client
@@ -31,12 +35,39 @@ def test_the_store_keeps_the_protocol(bench: Bench) -> None:
 
 
 def test_a_missing_region_is_said_with_its_remedy(bare: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StoreDenied) as caught:
+    with pytest.raises(StoreUnset) as caught:
         SecretsManagerStore(Clock()).get(SPEC)
     assert "AWS_REGION" in caught.value.remedy
-    bare.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(StoreDenied, match="AWS_PROFILE"):
+    trouble = trouble_of(outcome_of(caught.value))
+    assert trouble is not None
+    assert trouble.name == "AWS settings"  # and no right that the role lacks
+    assert "iam" not in trouble.action
+    bare.setenv("AWS_REGION", "no region/")
+    with pytest.raises(StoreUnset, match="Region that is set is none"):
         SecretsManagerStore(Clock()).get(SPEC)
+    bare.delenv("AWS_REGION")
+    bare.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(StoreUnset, match="AWS_PROFILE"):
+        SecretsManagerStore(Clock()).get(SPEC)
+
+
+def test_a_region_may_be_said_in_each_of_its_places(
+    bare: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(StoreUnset, match="no AWS Region is set"):
+        refuse_without_region()
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        with bare.context() as there:
+            there.setenv(name, "eu-central-1")
+            refuse_without_region()
+    profiles = tmp_path / "config"
+    profiles.write_text("[profile etl]\nregion = eu-central-1\n")
+    bare.setenv("AWS_CONFIG_FILE", str(profiles))
+    bare.setenv("AWS_PROFILE", "etl")
+    refuse_without_region()
+    bare.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(StoreUnset, match="AWS_PROFILE"):
+        refuse_without_region()
 
 
 def test_missing_credentials_are_said_with_their_remedy_and_found_once_they_are_there(
