@@ -1,8 +1,10 @@
 """`rotator seed`: a refresh token from a person's hands."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,13 +17,14 @@ if TYPE_CHECKING:
     from rotator.jobs.job import Credential
     from rotator.model import Token
     from rotator.providers.base import Verdict
+    from rotator.rotation.keyring import Taken
     from rotator.rotation.tools import Tools
 
 _NEVER = "never"
 _EXPIRES = "When it dies, if the provider cannot tell: 2026-12-31, an instant with zone, or never."
 
 
-def seed(
+def seed(  # noqa: PLR0917 - an option each
     name: options.Name,
     typed: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     expires_at: Annotated[str, typer.Option(metavar="WHEN", help=_EXPIRES)] = "",
@@ -32,16 +35,21 @@ def seed(
         bool,
         typer.Option("--spare", help="Put it beside the one that is there, to use them in turn."),
     ] = False,
+    replaces: Annotated[
+        bool,
+        typer.Option("--replace", help="Even if a living one is kept and nobody vouches for it."),
+    ] = False,
     as_json: options.Json = False,
 ) -> int:
     """Give a credential a new refresh token, from a hidden prompt or from stdin.
 
     The provider is asked about it first: a dead token is refused, a living one is kept with its
     real dates. Where it cannot tell when a token dies, a person must: at the prompt, or beforehand
-    with --expires-at.
+    with --expires-at. Where it can say nothing, a living token is replaced with --replace alone.
     This is the way out of *needs a person*.
     """
     from rotator.cli.opening import House
+    from rotator.rotation import keyring
 
     if typed:  # never echoed: it may be the token
         raise BadUsage(
@@ -59,7 +67,8 @@ def seed(
     token = _read(credential)
     with house.tools() as tools:
         inspected = _inspected(tools, credential, replace(token, expires_at=given), expires_at)
-        told = _tried(*inspected) if dry_run else _kept(house, tools, *inspected, spare=spare)
+        put = keyring.second if spare else partial(keyring.seed, replaces=replaces)
+        told = _tried(*inspected) if dry_run else _kept(house, tools, *inspected, put)
     return _report_seed(house, told, dry_run=dry_run, as_json=as_json)
 
 
@@ -147,13 +156,10 @@ def _kept(
     credential: "Credential",
     token: "Token",
     verdict: "Verdict",
-    *,
-    spare: bool,
+    put: "Callable[[Tools, Credential, Token, Verdict], Taken]",
 ) -> dict[str, Any]:
     from rotator.cli.opening import refuse_unmet
-    from rotator.rotation import keyring
 
-    put = keyring.second if spare else keyring.seed
     with house.guarded(tools.ledger):
         refuse_unmet(tools.ledger, [credential.qualified])
         taken = put(tools, credential, token, verdict)

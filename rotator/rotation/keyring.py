@@ -17,7 +17,7 @@ from rotator.errors import LeaseLost, LedgerError, Rejected, RotatorError
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, Lease, Manual, Mark, MarkKind, Record
 from rotator.ledger.writes import AddMark, Change, LiftMark
-from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
+from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, State, Token
 from rotator.providers.base import Alive, Dead, Verdict
 from rotator.rotation.sealed import (
     NO_PAIR,
@@ -55,12 +55,25 @@ def inspected(tools: Tools, credential: Credential, token: Token) -> Verdict:
     return Hands(tools, credential, nobodys, {}).inspect(REFRESH_TOKEN, token)
 
 
-def seed(tools: Tools, credential: Credential, token: Token, verdict: Verdict) -> Taken:
-    """Keep a refresh token that a person brought, with its dates. Raises Rejected if it is dead."""
+def seed(
+    tools: Tools,
+    credential: Credential,
+    token: Token,
+    verdict: Verdict,
+    *,
+    replaces: bool = False,
+) -> Taken:
+    """Keep a refresh token that a person brought, with its dates. Raises Rejected if it is dead.
+
+    `replaces`: a chain that may be alive too, by a token for which nobody can vouch. Without it
+    that raises RotatorError, for one mistyped character would cost the chain.
+    """
     if isinstance(verdict, Dead):
         raise Rejected(f"the provider disowns this token: {verdict.text or 'no reason given'}")
     with _held(tools, credential) as (hands, record):
         _refuse_spent(tools, token.value, verdict)
+        if not (replaces or isinstance(verdict, Alive)):
+            _refuse_to_replace(hands, record, token)
         return _put(hands, record, token, verdict, "seeded")
 
 
@@ -197,6 +210,25 @@ def _refuse_elsewhere(credential: Credential, current: Version) -> None:
             remedy="correct the address in the job file, or get a new refresh token, "
             f"then `rotator seed {credential.qualified}`",
         )
+
+
+def _refuse_to_replace(hands: Hands, record: Record, token: Token) -> None:
+    """What may be alive stays, where nobody but the person knows the token that is to follow it."""
+    name, kept = hands.credential.qualified, kept_token(_fields(hands.versions[Shelf.KEYRING]))
+    sealed = any(seal.read_at is None or REFRESH_TOKEN in seal.tokens for seal in record.seals)
+    if not sealed and (kept is None or kept.value == token.value or _is_over(hands, record, kept)):
+        return
+    raise RotatorError(
+        f"{name} has a refresh token that may be alive, and nobody can say whether this one is",
+        remedy="look at it twice; if it is to take the other's place: `rotator seed --replace`",
+    )
+
+
+def _is_over(hands: Hands, record: Record, kept: Token) -> bool:
+    """Whether the kept token is known to be no good, or a person was called because of it."""
+    expired = kept.expires_at is not None and kept.expires_at <= hands.tools.clock.now()
+    needy = record.row.state is State.NEEDS_A_PERSON
+    return expired or needy or _spent(hands.tools, kept.value) is not None
 
 
 def _refuse_unsettled(hands: Hands, record: Record, current: Version) -> None:

@@ -150,7 +150,7 @@ class Play:
         was_home = self.ambush.home.is_set()
         self.ambush.stored(stored)
         if self.ambush.home.is_set() and not was_home:
-            took = f"{self.ambush.took:.1f} s later"
+            took = f"{self.ambush.took:.1f} s of your time later"
             text = f"RECOVERED: the worker that stood by finishes it from the seal, {took}"
             self.journal.add(text, grave=True)
         self.journal.stored(stored)

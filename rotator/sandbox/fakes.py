@@ -167,7 +167,8 @@ class Fake:
     def fresh(self, length: int = 86) -> str:
         """A new opaque token, URL-safe."""
         self._made += 1
-        digest = sha512(f"{self.seed}:{self._made}".encode()).digest()
+        made = f"{type(self).__name__}:{self.seed}:{self._made}"  # no two providers make the same
+        digest = sha512(made.encode()).digest()
         return urlsafe_b64encode(digest).decode().rstrip("=")[:length]
 
     def _next_fault(self, path: str) -> Fault:

@@ -183,8 +183,12 @@ def _status(view: View, more: Mapping[str, int]) -> str:
     stayed = sum(part.tally.stayed for part in view.cast)
     calls = f"{accepted} calls accepted, {healed} after one re-read, {stayed} refused"
     sums = [calls, f"{view.stage.aws.writes_per_second:.1f} AWS writes/s"]
-    sums += [f"renewed besides: {name} {count} times" for name, count in sorted(more.items())]
+    sums += [f"renewed besides: {name} {_times(count)}" for name, count in sorted(more.items())]
     return "; ".join(_state(view, part) for part in view.cast) + f"\n{'':16}{'; '.join(sums)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _state(view: View, part: Part) -> str:

@@ -170,12 +170,27 @@ def test_what_a_person_tells_is_kept(here: Town) -> None:
     here.job("chain", CHAIN)
     here.environ["OAUTH_TOKEN"] = ""
     for when, kept in (("2099-01-01T02:00:00+02:00", "2099-01-01T00:00:00Z"), ("never", "")):
-        said = here.run("seed", "chain", "--expires-at", when, stdin=here.oauth.enrol())
+        token = here.oauth.enrol()
+        said = here.run("seed", "chain", "--replace", "--expires-at", when, stdin=token)
         assert said.code == 0, said
         assert "the provider says: unknown" in said.out
         assert ("it dies never" in said.out) == (when == "never")
         assert here.secret("chain/app", Shelf.KEYRING)["expires_at"] == kept
     assert here.run("rotate", "chain").code == 0
+
+
+def test_a_token_that_nobody_knows_replaces_no_living_one_unasked(here: Town) -> None:
+    here.urls = {**here.urls, "chain": here.urls["oauth"]}
+    here.job("chain", CHAIN)
+    assert here.run("rotate", "chain", OAUTH_TOKEN=here.oauth.enrol()).code == 0
+    kept = here.secret("chain/app", Shelf.KEYRING)
+    said = here.run("seed", "chain", "--expires-at", "never", stdin="mistyped", OAUTH_TOKEN="")
+    assert said.code == Exit.FAILED
+    assert "may be alive" in said.err
+    assert "rotator seed --replace" in said.err
+    assert here.secret("chain/app", Shelf.KEYRING) == kept
+    more = ["--replace", "--expires-at", "never"]
+    assert here.run("seed", "chain", *more, stdin=here.oauth.enrol(), OAUTH_TOKEN="").code == 0
 
 
 def test_at_a_terminal_the_expiry_is_asked_for(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +202,7 @@ def test_at_a_terminal_the_expiry_is_asked_for(here: Town, monkeypatch: pytest.M
     assert said.code == 0, said
     in_60_days = f"{Clock().now() + timedelta(days=60):%Y-%m-%d}"
     assert here.secret("chain/app", Shelf.KEYRING)["expires_at"].startswith(in_60_days)
-    said = here.run("seed", "chain", stdin=f"{here.oauth.enrol()}\nnever\n")
+    said = here.run("seed", "--replace", "chain", stdin=f"{here.oauth.enrol()}\nnever\n")
     assert here.secret("chain/app", Shelf.KEYRING)["expires_at"] == ""
 
 

@@ -62,9 +62,30 @@ def test_a_seed_is_kept_with_the_providers_dates_or_else_with_the_persons(world:
     assert (taken.expires_at, taken.was_foreign, taken.lifted) == (now + NEVER, False, 0)
     told = replace(hand_made(world), expires_at=now + timedelta(days=1))
     for verdict in (Unknown(), Alive(), Alive(None, None)):
-        taken = keyring.seed(world.tools, world.credential, told, verdict)
+        taken = keyring.seed(world.tools, world.credential, told, verdict, replaces=True)
         assert taken.expires_at == now + timedelta(days=1)
     assert world.rotate().state is State.FRESH
+
+
+def test_what_may_be_alive_gives_way_only_to_a_token_that_somebody_vouches_for(
+    world: World,
+) -> None:
+    token = replace(hand_made(world), expires_at=world.clock.now() + timedelta(days=1))
+    before = world.kept()
+    with pytest.raises(RotatorError, match="may be alive") as told:
+        keyring.seed(world.tools, world.credential, token, Unknown())
+    assert "--replace" in told.value.remedy
+    assert world.kept() == before
+    same = replace(held(world), expires_at=token.expires_at)
+    assert keyring.seed(world.tools, world.credential, same, Unknown()).generation
+    taken = keyring.seed(world.tools, world.credential, token, Unknown(), replaces=True)
+    assert taken.expires_at == token.expires_at
+
+
+def test_a_chain_that_is_over_needs_no_leave_to_be_replaced(world: World) -> None:
+    world.clock.at += NEVER
+    token = replace(hand_made(world), expires_at=world.clock.now() + timedelta(days=1))
+    assert keyring.seed(world.tools, world.credential, token, Unknown()).generation
 
 
 def test_a_token_is_inspected_and_nothing_changes(world: World) -> None:
@@ -123,6 +144,8 @@ def test_adopting_waits_for_a_sealed_answer_to_be_kept(world: World) -> None:
     world.tools = broken
     world.rotate()
     world.tools = replace(broken, store=store)
+    with pytest.raises(RotatorError, match="may be alive"):
+        keyring.seed(world.tools, world.credential, hand_made(world), Unknown())
     with pytest.raises(RotatorError, match="waits to be kept"):
         keyring.adopt(world.tools, world.credential)
 
