@@ -69,11 +69,21 @@ def check(
 
 
 def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> Iterator[Finding]:
-    from rotator.cli import check_aws, check_jobs, check_key, check_readers, check_schedule
+    from rotator.cli import (
+        check_aws,
+        check_folders,
+        check_jobs,
+        check_key,
+        check_readers,
+        check_schedule,
+    )
 
     chosen = house.chosen(names) if names else list(house.book.credentials.values())
-    rows = {row.credential: row for row in house.rows()}
-    if not names:
+    barred = list(check_folders.barred(house))
+    yield from barred
+    # Where this user may not look, the ledger is not opened, and all else is told all the same.
+    rows = {} if barred else {row.credential: row for row in house.rows()}
+    if not names and not barred:
         yield from check_jobs.state(house)
         yield from check_key.sealing_key(house, offline=offline)
     yield from check_jobs.files(house, {each.job for each in chosen} if names else None)

@@ -38,11 +38,15 @@ def ledger_path(settings: Settings) -> Path:
     return settings.state_dir / "ledger.db"
 
 
+def lock_path(settings: Settings) -> Path:
+    return settings.state_dir / "worker.lock"
+
+
 def worker_lock(settings: Settings) -> "WorkerLock":
     """Held by whoever rotates with this ledger."""
     from rotator.ledger.lockfile import WorkerLock
 
-    return WorkerLock(settings.state_dir / "worker.lock")
+    return WorkerLock(lock_path(settings))
 
 
 def owner_name() -> str:
