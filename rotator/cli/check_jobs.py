@@ -1,20 +1,14 @@
-"""What `check` says of job files, the state folder, seeds, and what a provider's plug-in cannot."""
+"""What `check` says of job files, the state folder, and what a provider's plug-in cannot."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rotator.cli.checking import FAIL, MACHINE, NOTE, OFF, OK, WARN, Finding
 from rotator.cli.opening import House
 from rotator.cli.out import counted
-from rotator.errors import SeedMissing
 from rotator.jobs.job import Credential, Job
-from rotator.ledger.facts import Row
 from rotator.ledger.lockfile import filesystem, is_ephemeral
-from rotator.model import REFRESH_TOKEN, Shelf
 from rotator.providers.registry import plugins
-from rotator.references import Place, SeedRef
-from rotator.store.secrets_manager import SecretsManagerStore
-from rotator.store.seeds import Seeds, warning
 
 
 def files(house: House, jobs: set[str] | None) -> Iterator[Finding]:
@@ -73,37 +67,3 @@ def limits(house: House, chosen: Iterable[Credential]) -> Iterator[Finding]:
             yield Finding(
                 level=NOTE, part=job.name, about=job.provider_name, what="cannot", text=plain
             )
-
-
-def seeds(
-    house: House,
-    chosen: Sequence[Credential],
-    store: SecretsManagerStore,
-    rows: Mapping[str, Row],
-    *,
-    offline: bool,
-) -> Iterator[Finding]:
-    """Whether each reference leads to a seed. No value is shown, nor is its length."""
-    reader = Seeds(house.environ, store.read_secret, house.settings.allows_file)
-    for credential in chosen:
-        row = rows.get(credential.qualified)
-        grown = row is not None and Shelf.KEYRING in row.records
-        for name, ref in sorted(credential.seeds.items()):
-            if offline and ref.place is Place.SECRET:
-                continue
-            optional = grown and name == REFRESH_TOKEN
-            level, text, remedy = _seed(reader, ref, optional=optional)
-            yield Finding(
-                level=level, part=credential.job, about=credential.qualified,
-                what=f"seed {name}", text=text, remedy=remedy,
-            )  # fmt: skip
-
-
-def _seed(reader: Seeds, ref: SeedRef, *, optional: bool) -> tuple[str, str, str]:
-    """Level, text and remedy. A chain that grew from its seed needs it no more."""
-    try:
-        reader.read(ref)
-    except SeedMissing as error:
-        return NOTE if optional else FAIL, error.text, error.remedy
-    unwise, _, remedy = warning(ref).partition(": ")
-    return (WARN, unwise, remedy) if unwise else (OK, f"readable from {ref}", "")

@@ -76,6 +76,7 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
         check_key,
         check_readers,
         check_schedule,
+        check_seeds,
     )
 
     chosen = house.chosen(names) if names else list(house.book.credentials.values())
@@ -95,7 +96,7 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
         asked = None if offline else store
         for each in chosen:
             yield from check_readers.readers(each, rows.get(each.qualified), house.clock, asked)
-        yield from check_jobs.seeds(house, chosen, store, rows, offline=offline)
+        yield from check_seeds.seeds(house, chosen, store, rows, offline=offline)
         if not offline:
             yield from _reached(house, chosen)
             yield from check_aws.rights(store, chosen)
