@@ -1,6 +1,7 @@
 """`rotator init` and `rotator forget`: a credential's beginning and its end."""
 
 import os
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rotator.cli.opening import House
+    from rotator.settings import Settings
     from rotator.store.base import SecretSpec
 
 _RECOVERY = "Days in which AWS gives a deleted secret back."
@@ -26,7 +28,8 @@ def init(
 ) -> None:
     """Write a commented job file to begin with, into the folder of job files.
 
-    A file that is there already is never overwritten.
+    A file that is there already is never overwritten. With --name the environment variables in it
+    begin with the job's name, so that no two jobs share a seed.
     """
     from rotator.cli import out
     from rotator.cli.opening import House
@@ -39,12 +42,30 @@ def init(
         raise BadUsage(f"there is no provider {provider}", remedy=near(provider, there))
     if not NAME.fullmatch(name or provider):
         raise BadUsage(f"{name} is no name for a job", remedy="[a-z0-9][a-z0-9_-]*")
-    path = House.open().settings.jobs_dir / f"{name or provider}.toml"
-    _write_new(path, there[provider].example.strip() + "\n")
+    settings = House.open().settings
+    path = settings.jobs_dir / f"{name or provider}.toml"
+    text = there[provider].example.strip() + "\n"
+    _write_new(path, _renamed(text, provider, name, settings) if name else text)
     if as_json:
         out.say_json({"provider": provider, "file": str(path)})
         return
     out.say(f"wrote {path}", "next: put in your settings, then `rotator check`")
+
+
+def _renamed(text: str, provider: str, job: str, settings: "Settings") -> str:
+    """With the job's name before each variable; one that no job file may name stays as it is."""
+
+    def own(found: re.Match[str]) -> str:
+        rest = found[1].removeprefix(f"{_as_variable(provider)}_")
+        variable = f"{_as_variable(job)}_{rest}"
+        sound = variable[0].isalpha() and settings.allows_variable(variable)
+        return f'env = "{variable if sound else found[1]}"'
+
+    return re.sub(r'env = "(\w+)"', own, text)
+
+
+def _as_variable(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def _write_new(path: "Path", text: str) -> None:

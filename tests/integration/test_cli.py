@@ -639,6 +639,20 @@ def test_init_writes_a_sound_job_file_once(here: Town) -> None:
     assert "set ROTATOR_JOBS_DIR" in said.err
 
 
+def test_init_gives_each_job_variables_of_its_own(here: Town) -> None:
+    def variables(provider: str, *options: str) -> set[str]:
+        written = here.run("init", provider, *options, "--json").json["file"]
+        return set(re.findall(r'env = "(\w+)"', (here.jobs / written).read_text()))
+
+    (here.jobs / "alation.toml").unlink()
+    assert variables("alation") == {"ALATION_ETL_REFRESH_TOKEN", "ALATION_ETL_PASSWORD"}
+    mine = variables("alation", "--name", "my-own")
+    assert mine == {"MY_OWN_ETL_REFRESH_TOKEN", "MY_OWN_ETL_PASSWORD"}
+    assert "TEAM_REPORTS_REFRESH_TOKEN" in variables("oauth2", "--name", "team")
+    for refused in ("2nd", "aws"):
+        assert "ALATION_ETL_PASSWORD" in variables("alation", "--name", refused)
+
+
 def test_migrate_brings_an_older_ledger_up_and_keeps_a_copy(here: Town) -> None:
     assert "nothing to do" in here.run("migrate").out
     here.run("rotate", "oauth")
