@@ -9,18 +9,19 @@ from rotator.cli.out import counted
 from rotator.jobs.job import Credential, Job
 from rotator.ledger.lockfile import filesystem, is_ephemeral
 from rotator.providers.registry import plugins
+from rotator.sentences import within
 
 
 def files(house: House, jobs: set[str] | None) -> Iterator[Finding]:
     """Every mistake of every file, and what each job is; `jobs`: only those."""
     for mistake in house.book.mistakes if jobs is None else ():
         place = f"line {mistake.line}" + (f", {mistake.field}" if mistake.field else "")
-        remedy = mistake.remedy[:1].lower() + mistake.remedy[1:]
         file = Path(mistake.file)
         name = file.name if file.parent == house.settings.jobs_dir else str(file)
         yield Finding(
-            level=FAIL, part=name, about=place, what="mistake", text=mistake.text, remedy=remedy
-        )
+            level=FAIL, part=name, about=place, what="mistake", text=mistake.text,
+            remedy=within(mistake.remedy),
+        )  # fmt: skip
     for job in house.book.jobs:
         if jobs is None or job.name in jobs:
             yield _job(job)
@@ -63,7 +64,6 @@ def limits(house: House, chosen: Iterable[Credential]) -> Iterator[Finding]:
     jobs = {each.job for each in chosen}
     for job in house.book.jobs:
         for text in plugins()[job.provider_name].cannot if job.name in jobs else ():
-            plain = (text[:1].lower() + text[1:]).rstrip(".")
             yield Finding(
-                level=NOTE, part=job.name, about=job.provider_name, what="cannot", text=plain
+                level=NOTE, part=job.name, about=job.provider_name, what="cannot", text=within(text)
             )

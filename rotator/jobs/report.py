@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from rotator.errors import Mistake
 from rotator.jobs.document import Document, shown
 from rotator.jobs.toml_lines import Place
+from rotator.sentences import within
 
 _ABSENT = frozenset({"missing", "no credentials"})
 DOCS = "See jobs/README.md, which has every field"
@@ -108,13 +109,13 @@ def _text(each: ErrorDetails, description: str, names: Iterable[str]) -> tuple[s
     if each["type"] == "extra_forbidden":
         return "no such field", near(last, names)
     if each["type"] == "missing":
-        return "missing", f"write it: {description}" if description else DOCS
+        return "missing", f"write it: {within(description)}" if description else DOCS
     if each["type"] in _PLAIN:
         said = _PLAIN[each["type"]]
     if "; " in said:
         text, _, remedy = said.partition("; ")
         return text, remedy
-    return said, f"wanted here: {description}" if description else DOCS
+    return said, f"wanted here: {within(description)}" if description else DOCS
 
 
 def near(name: str, names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from rotator.policy import SKEW, TRIES_TO_SETTLE, GaveWay
 from rotator.providers.registry import plugins
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.look import Sight, active_back_offs
+from rotator.sentences import within
 
 
 def rest(credential: Credential, sight: Sight, step: Step) -> Rest:
@@ -153,9 +154,9 @@ def _remedy(credential: Credential, sight: Sight) -> str:
     texts = plugins()[provider.name].seeds
     needed = {need for grant in provider.grants for need in grant.needs}
     if REFRESH_TOKEN in needed:
-        where = texts.get(REFRESH_TOKEN, "from the provider")
+        where = within(texts.get(REFRESH_TOKEN, "from the provider"))
         return f"get a new refresh token ({where}), then `rotator seed {name}`"
-    seeds = " and ".join(f"{need} ({texts.get(need, '?')})" for need in sorted(needed))
+    seeds = " and ".join(f"{need} ({within(texts.get(need, '?'))})" for need in sorted(needed))
     return f"check {seeds}, then `rotator rotate --again {name}`"
 
 

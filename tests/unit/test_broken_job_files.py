@@ -62,13 +62,13 @@ BROKEN = {
     "no provider": Case(PROVIDER, "", 1, "provider", "missing", "There are acme"),
     "unknown provider": Case(PROVIDER, 'provider = "acne"', 1, "provider", "no such", "acme"),
     "provider number": Case(PROVIDER, "provider = 5", 1, "provider", "no such", "acme"),
-    "no address": Case("base_url = " + URL, "", 1, "base_url", "missing", "The provider's address"),
+    "no address": Case("base_url = " + URL, "", 1, "base_url", "missing", "the provider's address"),
     "unknown field": Case("base_url", "base_ulr", 2, "base_ulr", "no such field", "base_url?"),
     "unknown table": Case("[schedule]", "[schedule_]", 4, "schedule_", "no such", "schedule?"),
-    "a number as text": Case(URL, URL + '\nretries = "x"', 3, "retries", "whole", "How often"),
-    "too small": Case(URL, URL + "\nretries = -1", 3, "retries", "greater than", "How often"),
+    "a number as text": Case(URL, URL + '\nretries = "x"', 3, "retries", "whole", "how often"),
+    "too small": Case(URL, URL + "\nretries = -1", 3, "retries", "greater than", "how often"),
     "nan in a setting": Case(URL, URL + "\nratio = inf", 3, "ratio", "not a number", "finite"),
-    "a pattern": Case(URL, URL + '\npath = "x"', 3, "path", "not of the form", "Where tokens"),
+    "a pattern": Case(URL, URL + '\npath = "x"', 3, "path", "not of the form", "where tokens"),
     "a duration": Case(URL, URL + '\nreplay = "1x"', 3, "replay", "not a duration", '"30s"'),
     "nested": Case(URL, URL + "\nextra = { a = 1 }", 3, "extra.a", "not text", "quotes"),
     "a secret": Case(
@@ -89,10 +89,10 @@ BROKEN = {
         SURVIVE, f'access_token = "{CANARY}"', 5, "schedule.access_token", "literal", "Remove it"
     ),
     "a plug-in that quotes": Case(
-        URL, URL + "\npath = '/bad'", 3, "path", "no path", "Where tokens are given"
+        URL, URL + "\npath = '/bad'", 3, "path", "no path", "where tokens are given"
     ),
     # addresses
-    "no address at all": Case(URL, '"acme"', 2, "base_url", "not an address", "The provider"),
+    "no address at all": Case(URL, '"acme"', 2, "base_url", "not an address", "the provider"),
     "another scheme": Case(URL, '"ftp://acme.example.com"', 2, "base_url", "not an https", "addr"),
     "plain http": Case(URL, '"http://acme.example.com"', 2, "base_url", "without TLS", "https://"),
     "a name for loopback": Case(URL, '"http://localhost:1"', 2, "base_url", "TLS", "127.0.0.1"),
@@ -278,10 +278,10 @@ BROKEN = {
     "kms": Case(TAGS, 'kms_key_id = "my key"', 8, "secret.kms_key_id", "not of the form", "alias/"),
     "a region": Case(
         TAGS, 'replica_regions = ["eu-west-1", "europe"]', 8, "secret.replica_regions[1]", "form",
-        "Regions"
+        "regions"
     ),
     "a policy": Case(TAGS, 'policy = "{"', 8, "secret.policy", "not a JSON object", "Paste"),
-    "adopt": Case(TAGS, 'adopt = "sure"', 8, "secret.adopt", "neither true nor false", "Take over"),
+    "adopt": Case(TAGS, 'adopt = "sure"', 8, "secret.adopt", "neither true nor false", "take over"),
     "adobt": Case(TAGS, "adobt = true", 8, "secret.adobt", "no such field", "adopt?"),
     # the credentials
     "none": Case(TABLE, "", 1, "credentials", "no credentials", "[[credentials]]"),
@@ -292,14 +292,14 @@ BROKEN = {
         GOOD, PROVIDER + "\ncredentials = [5]", 2, "credentials[0]", "not a table",
         "[[credentials]]"
     ),
-    "no name": Case(NAME, "", 10, "credentials[0].name", "missing", "Its name within the job"),
+    "no name": Case(NAME, "", 10, "credentials[0].name", "missing", "its name within the job"),
     "an odd name": Case(NAME, 'name = "ETL 1"', 11, "credentials[0].name", "not a name", "a-z"),
     "a long name": Case(NAME, f'name = "{"x" * 65}"', 11, "credentials[0].name", "not a", "64"),
     "a name twice": Case(
         TABLE, TABLE + TABLE, 15, "credentials[1].name",
         "second credential of this name, after line 10", "of its own"
     ),
-    "no account": Case(ACCOUNT, "", 10, "credentials[0].account", "missing", "The account's id"),
+    "no account": Case(ACCOUNT, "", 10, "credentials[0].account", "missing", "the account's id"),
     "an unknown setting": Case(
         ACCOUNT, ACCOUNT + "\naccounts = 1", 13, "credentials[0].accounts", "no such", "account?"
     ),
