@@ -156,5 +156,8 @@ for _panel, _verb in _VERBS:
         cls=_Verb,
         rich_help_panel=_panel,
         # What stands behind a command that is run is the command's.
-        context_settings={"allow_interspersed_args": _verb not in (running.exec_, living.sandbox)},
+        context_settings={
+            "allow_interspersed_args": _verb not in (running.exec_, living.sandbox),
+            "allow_extra_args": _verb is seeding.seed,  # which refuses them in its own words
+        },
     )(told(_verb))

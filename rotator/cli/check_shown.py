@@ -30,7 +30,8 @@ def _show_job(part: str, findings: Sequence[Finding], *, every: bool) -> None:
     for at, text in lines[:most]:
         out.say_level(at, text, indent=6)
     if len(lines) > most:
-        out.say(f"{'':12}… and {len(lines) - most} more: `rotator check --all {part}`")
+        named = "" if findings[0].what == "mistake" else f" {part}"  # a broken file is no job
+        out.say(f"{'':12}… and {len(lines) - most} more: `rotator check --all{named}`")
 
 
 def show_policy(policy: dict[str, Any]) -> None:
@@ -68,12 +69,13 @@ def _head(findings: Sequence[Finding]) -> str:
 
 def _lines(part: str, findings: Iterable[Finding], *, every: bool) -> Iterator[tuple[str, str]]:
     """What is the same for several credentials, in one line."""
-    about: dict[tuple[str, str, str], dict[str, None]] = {}
+    about: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for each in findings:
         if each.what != "job file" and (every or each.level in (WARN, FAIL)):
-            key = (each.level, each.what, _told(each.text, each.remedy))
+            place = each.about if each.what == "mistake" else ""  # each has a line of its own
+            key = (each.level, each.what, _told(each.text, each.remedy), place)
             about.setdefault(key, {})[each.about.removeprefix(f"{part}/")] = None
-    for (level, what, told), names in about.items():
+    for (level, what, told, _), names in about.items():
         yield level, f"{_whose(what, list(names))}{told}"
 
 

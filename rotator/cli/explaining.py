@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rotator.cli import options
+from rotator.model import Reason
 
 if TYPE_CHECKING:
     from rotator.cli.opening import House
@@ -105,9 +106,14 @@ def _show_step(found: Mapping[str, Any]) -> None:
 
     following = found["next"]
     on = f" {following['subject']}" if following["subject"] else ""
-    fits = following["step"] != "wait"
-    out.say("", f"The line that fits: {following['line']}" if fits else "No line of the plan fits.")
+    out.say("", _line(following["step"], following["line"], following["reason"]))
     out.say(f"Next step: {following['step'].upper()}{on}, because {following['reason']}")
+
+
+def _line(step: str, line: str, reason: str) -> str:
+    if step != "wait":
+        return f"The line that fits: {line}"
+    return f"{'Nothing is due: n' if reason == Reason.FRESH else 'N'}o line of the plan fits."
 
 
 def _first_look(name: str, at_work: bool) -> str:

@@ -31,7 +31,10 @@ def worker(
 def health(as_json: options.Json = False) -> int:
     """Say whether a worker is alive and keeps up: the last sweep, and the oldest credential due.
 
-    No network, and quick enough for a supervisor to ask every few seconds.
+    It fails once no sweep was written down for 60 s: a worker that died is told within a minute.
+    And once a credential has been due for 5 minutes and for a tenth of what its token has left to
+    live. Neither is a setting. No network, and quick enough for a supervisor to ask every few
+    seconds.
     """
     from rotator.cli.health import ask
 

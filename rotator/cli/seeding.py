@@ -25,8 +25,8 @@ _EXPIRES = "When it dies, if the provider cannot tell: 2026-12-31, an instant wi
 
 
 def seed(  # noqa: PLR0917 - an option each
+    context: typer.Context,
     name: options.Name,
-    typed: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     expires_at: Annotated[str, typer.Option(metavar="WHEN", help=_EXPIRES)] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Inspect the token and say what would be done.")
@@ -51,7 +51,7 @@ def seed(  # noqa: PLR0917 - an option each
     from rotator.cli.opening import House
     from rotator.rotation import keyring
 
-    if typed:  # never echoed: it may be the token
+    if context.args:  # never echoed: it may be the token
         raise BadUsage(
             "a token is never an argument, and this one is in the shell's history now",
             remedy="type it at the prompt or pipe it in; if it was real, make another",

@@ -132,7 +132,7 @@ def _said(each: "Standing") -> str:
     if row is None:
         return ""
     if not each.has_job:
-        return "no job file gives it any more"
+        return f"no job file gives it any more: put it back, or `rotator forget {each.credential}`"
     if row.paused_at is not None:
         return f"by {row.paused_by} since {row.paused_at:%F %TZ}: {row.paused_why}"
     return row.text or ("" if each.state is not row.state else row.reason)

@@ -1,11 +1,14 @@
 """`rotator pause` and `rotator resume`."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rotator.cli import options
+
+if TYPE_CHECKING:
+    from rotator.ledger.base import Ledger
 
 
 def pause(
@@ -21,10 +24,18 @@ def pause(
     now = house.clock.now()
     with house.ledger() as ledger:
         told = {
-            name: "paused" if ledger.pause(name, now, person(), why) else "was paused already"
+            name: "paused" if ledger.pause(name, now, person(), why) else _already(ledger, name)
             for name in house.named(names, ledger)
         }
     _tell(told, as_json=as_json)
+
+
+def _already(ledger: "Ledger", name: str) -> str:
+    """The first pause stays, so the next person is told of it and not of their own."""
+    return "".join(
+        f"paused already by {row.paused_by} since {row.paused_at:%F %TZ}: {row.paused_why}"
+        for row in ledger.rows([name])
+    )
 
 
 def resume(

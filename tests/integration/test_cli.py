@@ -204,7 +204,7 @@ def test_status_tells_jobs_that_are_off_files_that_are_broken_and_rows_without_a
     here.job("amino", 'provider = "amino"\nbase_url = { env = "AMINO" }\n[[credentials]]\n'
              'name = "epg"\nseeds.refresh_token = { env = "X" }\n')  # fmt: skip
     out = here.run("status").out
-    assert "no job file gives it any more" in out
+    assert "no job file gives it any more: put it back, or `rotator forget oauth/reports`" in out
     assert "amino: off until AMINO is set" in out
     assert "1 job file with mistakes: `rotator check`" in out
     assert here.run("status", "--json").json["off"] == {"amino": "AMINO"}
@@ -282,7 +282,9 @@ def test_what_a_switch_did_not_change_is_said_so(here: Town) -> None:
     assert (said.code, said.out) == (0, "oauth/reports: was not paused\n")
     here.run("pause", "oauth", "--why", "moving")
     said = here.run("pause", "oauth", "--why", "another reason")
-    assert (said.code, said.out) == (0, "oauth/reports: was paused already\n")
+    assert said.code == 0
+    assert said.out.startswith("oauth/reports: paused already by ")
+    assert said.out.endswith("Z: moving\n")
     assert "moving" in here.run("status", "oauth").out
 
 
@@ -302,7 +304,7 @@ def test_explain_shows_the_look_and_changes_nothing(here: Town) -> None:
         found = here.run("explain", "alation/etl", "--json").json
         assert ledger.look("alation/etl") == before
     assert "Next step: WAIT, because nothing is due" in text
-    assert "No line of the plan fits." in text
+    assert "Nothing is due: no line of the plan fits." in text
     documented("explain", found)
     assert [each["name"] for each in found["secrets"]] == [
         "rotator/token/alation/etl",
@@ -469,6 +471,24 @@ def test_check_tells_all_mistakes_with_file_and_line(here: Town) -> None:
     assert "fail  bad.toml: 3 mistakes" in said.out
     assert "fail  line 3, surprise: no such field (there are " in said.out
     assert "fail  line 6, credentials[0].user_id: " in said.out
+
+
+def test_check_puts_whole_sentences_into_its_lines_as_parts_of_them(here: Town) -> None:
+    here.job("bad", 'provider = "oauth2"\n[[credentials]]\nname = "x"\nclient_id = "me"\n'
+             'seeds.client_secret = { file = "/nowhere/secret" }\n'
+             'seeds.refresh_token = { secret = "elsewhere/token" }\n')  # fmt: skip
+    out = here.run("check", "--offline").out
+    assert "ROTATOR_ALLOWED_SEED_FOLDERS" in out
+    assert "ROTATOR_ALLOWED_SEED_PREFIXES" in out
+    assert "missing (write it: the token endpoint, https://… (http for loopback))" in out
+
+
+def test_what_check_leaves_out_is_shown_by_the_command_that_it_names(here: Town) -> None:
+    here.job("bad", 'provider = "oauth2"\n' + "".join(f"odd{at} = 1\n" for at in range(9)))
+    cut = here.run("check", "--offline").out
+    assert " more: `rotator check --all`\n" in cut
+    assert "odd8" not in cut
+    assert "odd8" in here.run("check", "--offline", "--all").out
 
 
 def test_check_finds_seeds_that_are_missing_or_open_to_all(here: Town) -> None:
