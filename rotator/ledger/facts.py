@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.model import Reason, Shelf, State
+from rotator.model import REFRESH_TOKEN, Reason, Shelf, State
 
 
 class Because(StrEnum):
@@ -148,6 +148,11 @@ class Seal:
     """Name -> (issued_at, expires_at) of what it holds, once read."""
     keyring: bytes = b""
     """The tokens themselves, encrypted, once read."""
+
+    @property
+    def may_hold_refresh_token(self) -> bool:
+        """Whether a refresh token may still have to be kept from it: unread, nobody knows."""
+        return self.read_at is None or REFRESH_TOKEN in self.tokens
 
 
 class MarkKind(StrEnum):

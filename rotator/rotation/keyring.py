@@ -215,7 +215,7 @@ def _refuse_elsewhere(credential: Credential, current: Version) -> None:
 def _refuse_to_replace(hands: Hands, record: Record, token: Token) -> None:
     """What may be alive stays, where nobody but the person knows the token that is to follow it."""
     name, kept = hands.credential.qualified, kept_token(_fields(hands.versions[Shelf.KEYRING]))
-    sealed = any(seal.read_at is None or REFRESH_TOKEN in seal.tokens for seal in record.seals)
+    sealed = any(seal.may_hold_refresh_token for seal in record.seals)
     if not sealed and (kept is None or kept.value == token.value or _is_over(hands, record, kept)):
         return
     raise RotatorError(
@@ -237,7 +237,7 @@ def _refuse_unsettled(hands: Hands, record: Record, current: Version) -> None:
     if any(now < intent.settles_at for intent in record.open_intents):
         raise LeaseLost(f"a request of {name} may still be answered", remedy="wait two minutes")
     newer = (seal for seal in record.seals if seal.intent.generation > current.generation)
-    if any(seal.read_at is None or REFRESH_TOKEN in seal.tokens for seal in newer):
+    if any(seal.may_hold_refresh_token for seal in newer):
         raise RotatorError(
             f"a sealed answer of {name} waits to be kept", remedy=f"first `rotator rotate {name}`"
         )

@@ -123,7 +123,7 @@ def _in_use(record: Record, access: Newest, now: datetime) -> bool:
 
 def _moving(record: Record, provider: Provider) -> bool:
     """Whether a new refresh token is on its way: a higher generation would throw it away."""
-    sealed = any(seal.read_at is None or REFRESH_TOKEN in seal.tokens for seal in record.seals)
+    sealed = any(seal.may_hold_refresh_token for seal in record.seals)
     asked = (provider.grant(intent.grant) for intent in record.open_intents)
     return sealed or any(grant is None or REFRESH_TOKEN in grant.yields for grant in asked)
 
