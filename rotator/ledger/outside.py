@@ -106,6 +106,14 @@ def _must_exist(connection: Connection, name: str) -> None:
 
 
 _fence = select(_c.fence).where(_c.name == bindparam("credential_"))
+_forgets = (
+    *(
+        delete(table).where(table.c.credential == bindparam("credential_"))
+        for table in reversed(metadata.sorted_tables)
+        if "credential" in table.c  # `spent` is by token, and stays
+    ),
+    delete(credential).where(_c.name == bindparam("credential_")),
+)
 
 
 def forget(connection: Connection, name: str) -> None:
@@ -114,10 +122,8 @@ def forget(connection: Connection, name: str) -> None:
     fence = connection.scalar(_fence, whose) or 0
     floor = max(fence, int(meta.get(connection, leases.FENCE_FLOOR) or 0))
     meta.put(connection, leases.FENCE_FLOOR, str(floor))
-    for table in reversed(metadata.sorted_tables):
-        if "credential" in table.c:  # `spent` is by token, and stays
-            connection.execute(delete(table).where(table.c.credential == name))
-    connection.execute(delete(credential).where(_c.name == name))
+    for statement in _forgets:
+        connection.execute(statement, whose)
 
 
 _alert = insert(alert).on_conflict_do_nothing()
