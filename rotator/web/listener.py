@@ -71,10 +71,17 @@ class Listener:
         self._thread.start()
 
     def close(self, seconds: float = 5.0) -> None:
-        server = self._server
-        server.trigger.pull_trigger(lambda: close_all(server._map))  # noqa: SLF001 - in its thread
-        self._thread.join(seconds)
+        """Whoever wakes the thread writes to a pipe, whose number is another file's once closed.
+
+        So the answering threads, which do, end first; and the thread, which holds this lock while
+        it does what it was woken for, cannot close the pipe before it has been written to.
+        """
+        server, trigger = self._server, self._server.trigger
         server.task_dispatcher.shutdown()
+        with trigger.lock:
+            trigger.thunks.append(lambda: close_all(server._map))  # noqa: SLF001 - in its thread
+            trigger.pull_trigger()
+        self._thread.join(seconds)
 
 
 @contextmanager

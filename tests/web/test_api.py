@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -13,6 +15,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waitress.trigger import trigger
 
 from rotator.clock import Clock
 from rotator.engine import logs
@@ -437,6 +440,25 @@ def test_a_port_that_is_taken_stops_no_worker(monkeypatch: pytest.MonkeyPatch) -
         ):  # fmt: skip
             pass
     assert log.lines[0][0] == "the API is off: it cannot listen"
+
+
+def test_closing_writes_to_no_pipe_that_is_closed_already(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def late(pipe: Any) -> None:
+        os.write(pipe.trigger, b"x")  # another wakes the thread a moment before
+        thread.join(0.3)
+        written.append(os.write(pipe.trigger, b"x"))
+
+    made = Listener(Listen(LOOPBACK, 0), api(heard))
+    made.start()
+    thread = next(each for each in threading.enumerate() if each.name == "api")
+    monkeypatch.setattr(trigger, "_physical_pull", late)
+    made.close()
+    assert written == [1]
+    assert not thread.is_alive()
 
 
 def test_unless_asked_for_nothing_listens() -> None:
