@@ -24,7 +24,7 @@ def sealing_key(house: House, *, offline: bool) -> Iterator[Finding]:
         elif settings.key_file.exists():
             read_key(settings.key_file)
             yield _found(OK, about, f"{about} can be read by its owner alone")
-        elif house.ledger_path.exists():
+        elif house.has_ledger:
             remedy = "put back the key file that belongs to this ledger"
             yield _found(FAIL, about, f"{about} is not there", remedy)
             return
@@ -65,7 +65,7 @@ def _of_ledger(house: House, about: str, *, offline: bool) -> Iterator[Finding]:
 
 
 def _held_by(house: House) -> str:
-    if not house.ledger_path.exists():
+    if not house.has_ledger:
         return ""
     with house.ledger() as ledger:
         return held_by(ledger)

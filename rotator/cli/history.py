@@ -72,7 +72,7 @@ def _lines(house: "House", names: "Sequence[str] | None", run: str, limit: int) 
 
     known = house.book.credentials.keys() | {row.credential for row in house.rows()}
     chosen = matching(names, known, house.book) if names else [""]
-    if not house.ledger_path.exists():
+    if not house.has_ledger:
         return []
     most = _MOST_LINES if run else limit
     with house.ledger() as ledger:

@@ -6,9 +6,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from rotator.cli.exits import BadUsage, UnknownName
+from rotator.cli.opening import READ_ANEW
 
 if TYPE_CHECKING:
     from rotator.jobs.job import JobBook
+
+_TO_MEET = f"start one: `rotator worker`; if it runs, {READ_ANEW}"
 
 
 def matching(
@@ -39,6 +42,9 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _unknown(pattern: str, there: Sequence[str], book: "JobBook | None") -> UnknownName:
+    if book and any(_fits(name, pattern) for name in book.credentials):
+        which = "a credential" if pattern == "*" else pattern
+        return UnknownName(f"no worker has met {which} yet", remedy=_TO_MEET)
     remedy = _why_absent(pattern, book) or _nearest(pattern, there, book)
     which = "" if pattern == "*" else f" {pattern}"  # nobody typed that: all are meant
     return UnknownName(f"there is no credential{which}", remedy=remedy)

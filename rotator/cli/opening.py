@@ -13,6 +13,7 @@ from rotator.clock import Clock
 from rotator.engine import assembly
 from rotator.environment import load_settings
 from rotator.errors import LeaseLost, LedgerError
+from rotator.ledger.presence import is_there
 from rotator.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class House:
     def ledger_path(self) -> Path:
         return assembly.ledger_path(self.settings)
 
+    @property
+    def has_ledger(self) -> bool:
+        """Raises LedgerError where this user may not look."""
+        return is_there(self.ledger_path)
+
     # Which credentials.
 
     def chosen(self, names: Sequence[str]) -> "list[Credential]":
@@ -84,7 +90,7 @@ class House:
 
     def rows(self) -> "list[Row]":
         """Of every credential; none where there is no ledger yet."""
-        if not self.ledger_path.exists():
+        if not self.has_ledger:
             return []
         with self.ledger() as ledger:
             return ledger.rows()
@@ -93,7 +99,7 @@ class House:
         """What consumers said lately of what they hold, where any said so."""
         from rotator.rotation.outlived import HEARD
 
-        if not self.ledger_path.exists():
+        if not self.has_ledger:
             return []
         with self.ledger() as ledger:
             return ledger.holders(self.clock.now() - HEARD)
@@ -101,7 +107,7 @@ class House:
     @contextmanager
     def leased(self, name: str) -> "Iterator[Ledger | None]":
         """The ledger while no walk of the credential is under way; None where it has no row."""
-        if not self.ledger_path.exists():
+        if not self.has_ledger:
             yield None
             return
         with self.ledger() as ledger:
@@ -125,8 +131,8 @@ class House:
 
     def worker_is_alive(self) -> bool:
         """Whether a worker, or a command that rotates by itself, holds the ledger."""
-        if not self.settings.state_dir.is_dir():
-            return False
+        if not is_there(assembly.lock_path(self.settings)):
+            return False  # and none is made: its owner would be whoever asked
         with self.lock() as lock:
             return not lock.attempt()
 
@@ -157,7 +163,7 @@ class House:
 
         from rotator.ledger.sql import SqlLedger
 
-        known = self.ledger_path if self.ledger_path.exists() else None
+        known = self.ledger_path if self.has_ledger else None
         with (
             closing(SqlLedger.in_memory(known)) as ledger,
             TemporaryDirectory(prefix="rotator-explain-") as folder,

@@ -13,12 +13,15 @@ from urllib.parse import quote
 
 from rotator.clock import Clock
 from rotator.durations import display
+from rotator.errors import LedgerError
+from rotator.ledger.presence import is_there
 
 LONGEST_SILENCE = timedelta(seconds=60)
 """Real time: an idle worker writes its pulse every 15 s."""
 PATIENCE = timedelta(minutes=5)
 """Real time that a due credential may wait for its turn, and in any case a tenth of its margin."""
 _START = "start one: `rotator worker`"
+_NEVER = f"there is no ledger yet: no worker has ever started here ({_START})"
 _STALLED = "start it: `rotator worker`; if it runs, its log says what stops it"
 _SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,18 +50,18 @@ class Health:
 
 def look(path: Path, clock: Clock) -> Health:
     """How the worker of that ledger fares. Never raises, never changes the file."""
-    if not path.exists():
-        return Health(
-            code=1, text=f"there is no ledger yet: no worker has ever started here ({_START})"
-        )
     now = clock.now()
     try:
+        if not is_there(path):
+            return Health(code=1, text=_NEVER)
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             swept = connection.execute(_SWEPT).fetchone()
             patience = clock.stretch(PATIENCE)
             given = {"now": _micros(now - _EPOCH), "patience": _micros(patience)}
             waiting = connection.execute(_WAITING, given).fetchone()
             return _judged(clock, now, int(swept[0]) if swept else None, waiting)
+    except LedgerError as error:
+        return Health(code=1, text=str(error))
     except (sqlite3.Error, ValueError, OverflowError) as error:
         remedy = f"see that {path} is a ledger, and this user's to read"
         return Health(code=1, text=f"the ledger cannot be read: {error} ({remedy})")

@@ -20,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from rotator.errors import LedgerError, LedgerGone
 from rotator.ledger.meanings import BUSY_SECONDS, told
+from rotator.ledger.presence import is_there
 from rotator.ledger.statements import Connection
 
 _OLDEST_SQLITE = (3, 37, 0)
@@ -167,6 +168,7 @@ def _copy(path: Path, engine: Engine) -> None:
 
 def make_file(path: Path) -> None:
     """An empty file that only its owner reads; SQLite gives -wal and -shm the same mode."""
+    is_there(path)  # tells what is wrong in better words
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from rotator.errors import LedgerDamaged
 from rotator.ledger import connect
 from rotator.ledger.meanings import BUSY_SECONDS, RESTORE, told
+from rotator.ledger.presence import is_there
 
 _SUFFIX = ".damaged"
 
@@ -23,7 +24,7 @@ def refuse_damaged(path: Path) -> None:
 
     Reads the whole file; a ledger of 10,000 credentials takes a tenth of a second.
     """
-    if not path.exists():
+    if not is_there(path):
         return
     try:
         with told(path):

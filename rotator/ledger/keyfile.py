@@ -35,7 +35,7 @@ class KeyFile:
     def new_key(self, bound_to: tuple[str, ...]) -> tuple[bytes, bytes, str]:
         """The file is made where there is none. Raises SealError."""
         _refuse_beside_ledger(self._path, self._state_dir)
-        if not self._path.exists():
+        if not os.path.lexists(self._path):  # False, too, where this user may not look
             make_key(self._path)
         key = secrets.token_bytes(KEY_SIZE)
         return key, Sealer(self.own_key()).seal(key, bound_to=bound_to), HELD_BY
@@ -63,7 +63,7 @@ def make_key(path: Path) -> None:
         _write_whole(path, text.encode())
     except OSError as error:
         raise SealError(
-            f"the key file cannot be made: {error.strerror}",
+            f"the key file cannot be made: {error.strerror}: {path}",
             remedy="set ROTATOR_KEY_FILE to a path that the worker's user may write once",
         ) from error
 

@@ -16,6 +16,7 @@ from typing import Self
 
 from rotator.clock import Clock
 from rotator.errors import LedgerBusy, LedgerError
+from rotator.ledger.presence import is_there
 
 _EVERY = timedelta(milliseconds=25)
 """How often a standby tries: it takes over that fast, for some 0.05 % of a core."""
@@ -41,7 +42,7 @@ class WorkerLock:
         except OSError as error:
             os.close(opened)
             raise LedgerError(
-                f"the worker's lock cannot be taken: {error.strerror}",
+                f"the worker's lock cannot be taken: {error.strerror}: {self._path}",
                 remedy="put ROTATOR_STATE_DIR on a local disk",
             ) from error
         os.ftruncate(opened, 0)
@@ -97,12 +98,13 @@ class WorkerLock:
         self.release()
 
     def _open(self) -> int:
+        is_there(self._path)  # tells what is wrong in better words
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             return os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LedgerError(
-                f"the worker's lock file cannot be opened: {error.strerror}",
+                f"the worker's lock file cannot be opened: {error.strerror}: {self._path}",
                 remedy="see that ROTATOR_STATE_DIR exists and belongs to the worker's user",
             ) from error
 

@@ -40,6 +40,7 @@ from rotator.ledger.facts import (
     Woken,
 )
 from rotator.ledger.keys import WrappedKey
+from rotator.ledger.presence import is_there
 from rotator.ledger.pulse import Pulse
 from rotator.ledger.writes import Change
 from rotator.model import Reason, State
@@ -66,7 +67,7 @@ class SqlLedger:
         """The ledger in a file. `durable=False` leaves fsync out, and is for tests alone."""
         if create:
             connect.make_file(path)
-        elif not path.exists():
+        elif not is_there(path):
             raise LedgerError(
                 "there is no ledger yet", remedy="start a worker, or see ROTATOR_STATE_DIR"
             )

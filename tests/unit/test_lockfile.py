@@ -67,10 +67,13 @@ def test_a_lock_that_was_never_taken_names_nobody(path: Path) -> None:
     assert WorkerLock(path).holder() == ""
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(LedgerError, match="cannot be opened"):
-        WorkerLock(tmp_path / "file" / "worker.lock").take()
+def test_a_lock_that_cannot_be_made_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("rotator.ledger.lockfile.os.open", refuse)
+    with pytest.raises(LedgerError, match=f"cannot be opened: Permission denied: {path}"):
+        WorkerLock(path).take()
 
 
 HOLD = """

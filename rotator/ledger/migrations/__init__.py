@@ -15,6 +15,7 @@ from rotator import __version__
 from rotator.clock import new_id
 from rotator.errors import LedgerError, LedgerTooNew
 from rotator.ledger import connect, meta
+from rotator.ledger.presence import is_there
 from rotator.ledger.statements import on
 from rotator.ledger.tables import metadata
 
@@ -41,7 +42,7 @@ def make_ready(database: connect.Database) -> None:
 
 def migrate(path: Path) -> Path | None:
     """Bring the file to today's schema; the copy that was made first, None if nothing was to do."""
-    if not path.exists():
+    if not is_there(path):
         return None
     database = connect.on_file(path, foreign_keys=False)  # a rebuilt table must not cascade
     try:

@@ -140,10 +140,13 @@ def test_a_damaged_file_is_told_with_what_to_do(path: Path) -> None:
     assert "restore" in error.value.remedy
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(LedgerError, match="cannot be made"):
-        SqlLedger.open(tmp_path / "file" / "ledger.db")
+def test_a_ledger_that_cannot_be_made_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("rotator.ledger.connect.os.open", refuse)
+    with pytest.raises(LedgerError, match=f"cannot be made: Permission denied: {path}"):
+        SqlLedger.open(path)
 
 
 def test_a_writer_that_does_not_let_go_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
