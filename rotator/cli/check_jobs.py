@@ -25,6 +25,12 @@ def files(house: House, jobs: set[str] | None) -> Iterator[Finding]:
     for job in house.book.jobs:
         if jobs is None or job.name in jobs:
             yield _job(job)
+    for stray in house.book.strays if jobs is None else ():
+        yield Finding(
+            level=WARN, part=Path(stray).name, about=stray, what="job file",
+            text="it looks like a job file, and nobody reads it",
+            remedy="a job file's name ends in .toml; let another's begin with a dot, or move it",
+        )  # fmt: skip
     if not house.book.jobs and not house.book.mistakes:
         folder = str(house.settings.jobs_dir)
         yield Finding(

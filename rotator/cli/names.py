@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rotator.cli.exits import BadUsage, UnknownName
@@ -59,6 +60,9 @@ def _why_absent(pattern: str, book: "JobBook | None") -> str:
     wrong = {mistake.file for mistake in book.mistakes} if book else set()
     if any(file.endswith(f"/{job}.toml") or file == f"{job}.toml" for file in wrong):
         return "its job file has mistakes: `rotator check`"
+    strays = (Path(file).name for file in (book.strays if book else ()))
+    if stray := next((name for name in strays if name.lower().partition(".")[0] == job), ""):
+        return f"{stray} is no job file: its name does not end in .toml"
     return ""
 
 

@@ -202,7 +202,6 @@ def open_tools(
 def load_book(settings: Settings, environ: Mapping[str, str]) -> "JobBook":
     """The job files as they are now, without chains where the ledger may be lost."""
     from rotator.jobs.files import load
-    from rotator.jobs.job import JobBook
     from rotator.ledger.lockfile import is_ephemeral
 
     book = load(settings.jobs_dir, settings, environ)
@@ -210,7 +209,8 @@ def load_book(settings: Settings, environ: Mapping[str, str]) -> "JobBook":
         return book
     chains = [job for job in book.jobs if _is_chain(job)]
     mistakes = sorted([*book.mistakes, *(_at_risk(job, settings) for job in chains)])
-    return JobBook(tuple(job for job in book.jobs if job not in chains), tuple(mistakes))
+    sound = tuple(job for job in book.jobs if job not in chains)
+    return replace(book, jobs=sound, mistakes=tuple(mistakes))
 
 
 def warm(settings: Settings, environ: Mapping[str, str]) -> None:

@@ -174,6 +174,9 @@ class Worker:
         for job in book.jobs:
             if job.off:
                 self._log.info("a job is off", job=job.name, unset=job.off)
+        if book.strays:
+            told = {"files": list(book.strays), "remedy": "a job file's name ends in .toml"}
+            self._log.warning("files that look like job files are read by nobody", **told)
         self._book = book  # first, for a new row is due at once
         self._feeder.pool.shares = Shares.of(book.jobs, self._slots)
         self._enrol()

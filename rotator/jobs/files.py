@@ -16,6 +16,7 @@ from rotator.jobs.build import Common, Draft, credential, digest
 from rotator.jobs.document import Document, Flaw, legible, read
 from rotator.jobs.environment import Environment, refuse_literals
 from rotator.jobs.fields import NAME, CredentialModel, LimitsModel, ScheduleModel
+from rotator.jobs.folder import listed
 from rotator.jobs.job import Credential, Job, JobBook
 from rotator.jobs.report import Report
 from rotator.jobs.secret_fields import SecretSettings, secret_name
@@ -43,22 +44,18 @@ def load(
     """All jobs of a folder and all mistakes in its files. Never raises for what files hold."""
     known = all_plugins() if plugins is None else plugins
     try:
-        paths = sorted(each for each in folder.iterdir() if _is_job_file(each))
+        found = listed(folder)
     except OSError as error:
         text = f"the folder of job files cannot be read: {(error.strerror or '?').lower()}"
         remedy = "Make it, or set ROTATOR_JOBS_DIR to where they are"
         return JobBook((), (Mistake(str(folder), 1, "", text, remedy),))
-    files = [_File(path, settings, environ, known) for path in paths]
+    files = [_File(path, settings, environ, known) for path in found.jobs]
     jobs = [job for file in files if (job := file.job())]
     _keep_apart(files)
     mistakes = sorted(mistake for file in files for mistake in file.report.mistakes)
     wrong = {mistake.file for mistake in mistakes}
-    return JobBook(tuple(job for job in jobs if job.file not in wrong), tuple(mistakes))
-
-
-def _is_job_file(path: Path) -> bool:
-    """Editors leave `.x.toml.swp` and `.#x.toml`, Kubernetes `..data`: hidden files are no jobs."""
-    return path.suffix.lower() == ".toml" and not path.name.startswith(".")
+    sound = tuple(job for job in jobs if job.file not in wrong)
+    return JobBook(sound, tuple(mistakes), tuple(map(str, found.strays)))
 
 
 class _Claim(NamedTuple):

@@ -71,6 +71,8 @@ class JobBook:
     """Those without a mistake, by name; also those that are off."""
     mistakes: tuple[Mistake, ...]
     """All of all files, by place."""
+    strays: tuple[str, ...] = ()
+    """Files that look as if they were meant to be job files, and that nobody reads."""
 
     @cached_property
     def credentials(self) -> Mapping[str, Credential]:

@@ -179,6 +179,18 @@ def test_a_job_that_waits_for_its_environment_is_named(house: House) -> None:
     assert '"unset": "URL"' in house.said.getvalue()
 
 
+def test_files_that_look_like_job_files_are_named_at_the_start_and_at_a_reload(
+    house: House,
+) -> None:
+    (house.settings.jobs_dir / "alation.tml").write_text("")
+    house.start()
+    house.says("files that look like job files are read by nobody")
+    (house.settings.jobs_dir / "albato.yaml").write_text("")
+    house.orders.put(Order.RELOAD)
+    house.says("files that look like job files are read by nobody", 2)
+    assert "albato.yaml" in house.said.getvalue()
+
+
 def test_a_ledger_that_fails_a_reload_is_asked_again_until_it_works(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -275,10 +275,29 @@ def test_an_empty_folder_has_no_jobs_and_no_mistakes(tmp_path: Path) -> None:
 
 
 def test_what_is_no_job_file_is_passed_over(tmp_path: Path) -> None:
-    for name in ("README.md", "etl.toml.bak", ".etl.toml", ".#etl.toml"):
+    for name in (
+        "README.md",
+        "LICENSE",
+        "notes.txt",
+        "etl.toml.bak",
+        "etl.toml~",
+        ".etl.tml",
+        ".#etl.toml",
+    ):
         (tmp_path / name).write_text("x")
     (tmp_path / "..data").mkdir()
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "old.yaml").mkdir()
     assert loaded(tmp_path) == JobBook((), ())
+
+
+def test_what_looks_like_a_job_file_is_named_and_not_read(tmp_path: Path) -> None:
+    names = ["etl", "etl.TML", "etl.conf", "etl.toml.txt", "etl.yaml", "etl.yml"]
+    for name in names:
+        (tmp_path / name).write_text(GOOD)
+    (tmp_path / "mounted.tml").symlink_to("etl")
+    strays = tuple(str(tmp_path / name) for name in sorted([*names, "mounted.tml"]))
+    assert loaded(tmp_path) == JobBook((), (), strays)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""A job file by the wrong name: nobody reads it, and every verb that misses it says so."""
+
+import pytest
+
+from rotator.cli.exits import Exit
+from tests.integration.town import ALATION, Town
+
+
+@pytest.fixture
+def here(here: Town) -> Town:
+    here.job("alation", ALATION)
+    (here.jobs / "alation.toml").rename(here.jobs / "alation.toml.txt")
+    return here
+
+
+def test_check_names_it_and_fails_nothing_for_it(here: Town) -> None:
+    found = here.run("check", "--json", "--offline").json["findings"]
+    (stray,) = [each for each in found if each["part"] == "alation.toml.txt"]
+    assert (stray["level"], stray["what"]) == ("warn", "job file")
+    assert "nobody reads it" in stray["text"]
+    assert "ends in .toml" in stray["remedy"]
+    shown = here.run("check", "--offline").out
+    assert "warn  alation.toml.txt: it looks like a job file, and nobody reads it" in shown
+
+
+def test_status_counts_it(here: Town) -> None:
+    assert (
+        "1 file not read, for want of a name that ends in .toml: `rotator check`"
+        in here.run("status").out
+    )
+
+
+def test_whoever_asks_for_its_credential_is_told_of_it(here: Town) -> None:
+    said = here.run("rotate", "alation/sso")
+    assert said.code == Exit.USAGE
+    assert "there is no credential alation/sso (alation.toml.txt is no job file" in said.err
