@@ -155,8 +155,8 @@ def _others(house: "House") -> None:
         files = len({mistake.file for mistake in house.book.mistakes})
         out.say(f"{out.counted(files, 'job file')} with mistakes: `rotator check`")
     if house.book.strays:
-        files = out.counted(len(house.book.strays), "file")
-        out.say(f"{files} not read, for want of a name that ends in .toml: `rotator check`")
+        strays = out.counted(len(house.book.strays), "file")
+        out.say(f"{strays} not read, for want of a name that ends in .toml: `rotator check`")
     if not house.book.jobs and not house.book.mistakes:
         out.say(f"no job files in {house.settings.jobs_dir}: `rotator init` writes one")
 
