@@ -25,6 +25,9 @@ from rotator.model import Reason, Shelf, State
 _T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NO_GENERATION = 10**15
+"""From here on no secret's value can state one, so none was ever made."""
+_OFTEN = 1_000_000
 _UNREADABLE = (ValueError, TypeError, OverflowError, AttributeError)
 
 
@@ -46,6 +49,18 @@ def instant(stored: int) -> datetime:
 
 def instant_or_none(stored: int | None) -> datetime | None:
     return None if stored is None else _EPOCH + timedelta(microseconds=stored)
+
+
+def generation(stored: int) -> int:
+    """ValueError where there never was such a one: what follows on it could not be stored."""
+    if not 0 <= stored < _NO_GENERATION:
+        raise ValueError("no generation")
+    return stored
+
+
+def _often(stored: int) -> int:
+    """A count that decides how long to wait, and says nothing more beyond some point."""
+    return min(max(stored, 0), _OFTEN)
 
 
 def names(of: Iterable[str]) -> str:
@@ -103,7 +118,7 @@ def row(found: Any, records: Iterable[OnRecord]) -> Row:
         state_since=instant_or_none(found.state_since),
         reason=Reason(found.reason),
         text=found.text,
-        killed_through=found.killed_through,
+        killed_through=generation(found.killed_through),
         mended_at=instant_or_none(found.mended_at),
         access_renew_at=instant_or_none(found.access_renew_at),
         refresh_renew_at=instant_or_none(found.refresh_renew_at),
@@ -120,7 +135,7 @@ def on_record(found: Any) -> OnRecord:
     return OnRecord(
         shelf=Shelf(found.shelf),
         version_id=found.version_id,
-        generation=found.generation,
+        generation=generation(found.generation),
         issued_at=instant_or_none(found.issued_at),
         expires_at=instant_or_none(found.expires_at),
         put_at=instant(found.put_at),
@@ -133,7 +148,7 @@ def back_off(found: Any) -> BackOff:
         what=found.what,
         until=instant(found.until),
         since=instant(found.since),
-        failures=found.failures,
+        failures=_often(found.failures),
         reason=Reason(found.reason),
         text=found.text,
     )
@@ -157,8 +172,8 @@ def intent(found: Any) -> Intent:
     return Intent(
         id=found.id,
         credential=found.credential,
-        generation=found.generation,
-        made_from=found.made_from,
+        generation=generation(found.generation),
+        made_from=generation(found.made_from),
         grant=found.grant,
         host=found.host,
         presented=_mapping(found.presented),
@@ -226,7 +241,7 @@ def mark(kind: str, key: str, at: int, because: str, text: str, times: int = 1) 
         at=instant(at),
         because=Because(because),
         text=text,
-        times=times,
+        times=_often(times),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, or_, update
+from sqlalchemy import BindParameter, bindparam, case, or_, update
 
 from rotator.errors import LeaseLost
 from rotator.ledger import codec
@@ -18,6 +18,10 @@ from rotator.ledger.tables import credential
 
 FENCE_FLOOR = "fence_floor"
 """In `meta`: what a new row's fencing number starts from."""
+
+_LAST_FENCE = 1 << 62
+"""Only damage leads there. Beyond 64 bits the number could be counted up no more, and no lease be
+taken ever again; to begin anew is safe, for a lease is known by its owner, too."""
 
 _c = credential.c
 _until: BindParameter[int] = bindparam("until_")
@@ -34,7 +38,7 @@ _take = (
     .values(
         lease_owner=bindparam("owner_"),
         lease_until=_until,
-        fence=_c.fence + 1,
+        fence=case((_c.fence < _LAST_FENCE, _c.fence + 1), else_=1),
         dispatched_until=_until,
     )
     .returning(_c.fence)

@@ -120,7 +120,7 @@ def forget(connection: Connection, name: str) -> None:
     """All but the fencing number: should the name come back, it goes on from there."""
     whose = {"credential_": name}
     fence = connection.scalar(_fence, whose) or 0
-    floor = max(fence, int(meta.get(connection, leases.FENCE_FLOOR) or 0))
+    floor = max(fence, meta.number(connection, leases.FENCE_FLOOR) or 0)
     meta.put(connection, leases.FENCE_FLOOR, str(floor))
     for statement in _forgets:
         connection.execute(statement, whose)

@@ -39,5 +39,5 @@ class Pulse:
         if self._at is not None:
             return self._at
         with self._database.read() as connection:
-            written = meta.get(connection, _KEY)
-        return None if written is None else codec.decoded("meta", _KEY, codec.instant, int(written))
+            written = meta.number(connection, _KEY)
+        return None if written is None else codec.decoded("meta", _KEY, codec.instant, written)

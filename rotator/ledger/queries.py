@@ -107,7 +107,12 @@ def look(connection: Connection, name: str) -> Record | None:
         back_offs={held.what: held for held in held_back},
         manuals=_all(connection, _manuals, "manual", name, codec.manual, there=found.has_manuals),
         versions=versions,
-        top_generation=max(found.top_request or 0, *generations, 0),
+        top_generation=decoded(
+            "request or version",
+            name,
+            codec.generation,
+            max(found.top_request or 0, *generations, 0),
+        ),
         held=holders.held(connection, name) if found.has_holders else {},
     )
 

@@ -163,7 +163,7 @@ def enrol(
     """`fresh` is what a new row starts with. How many rows there are then."""
     wanted = {name: job for job, names in jobs.items() for name in names}
     known = {found.name: found for found in connection.all(_known)}
-    floor = int(meta.get(connection, FENCE_FLOOR) or 0)
+    floor = meta.number(connection, FENCE_FLOOR) or 0
     made = [
         {"name": name, "job": job, "fence": floor, **fresh}
         for name, job in wanted.items()

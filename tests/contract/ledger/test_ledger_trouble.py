@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def broken(path: Path, reopen: Callable[[], SqlLedger]) -> Callable[[str], SqlLe
         ("request", "UPDATE request SET presented = '[' WHERE id = 'request-2'"),
         ("request", "UPDATE request SET presented = '{\"a\": 1}' WHERE id = 'request-2'"),
         ("request", "UPDATE request SET kills = '{}' WHERE id = 'request-2'"),
+        ("request", "UPDATE request SET generation = 9223372036854775807 WHERE id = 'request-2'"),
+        ("request", "UPDATE request SET made_from = -1 WHERE id = 'request-2'"),
+        ("request or version", "UPDATE version SET generation = 1000000000000000"),
+        ("on_record", "UPDATE on_record SET generation = -1"),
+        (
+            "credential",
+            "UPDATE credential SET killed_through = 9223372036854775807 WHERE name = 'alation/etl'",
+        ),
         ("seal", "UPDATE seal SET tokens = '{\"a\": [1]}'"),
         ("seal", "UPDATE seal SET tokens = '[1]'"),
         ("mark", "UPDATE mark SET because = ''"),
@@ -93,6 +102,63 @@ def test_a_row_that_makes_no_sense_is_named_and_stops_no_other(
     assert "rotator forget" in error.value.remedy
     assert look(ledger, BI).row.state is State.DUE
     assert sorted(sweep(ledger, NOW + MINUTE)) == [BI, ETL]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE mark SET times = 9223372036854775807",
+        "UPDATE back_off SET failures = 9223372036854775807",
+    ],
+)
+def test_a_count_that_cannot_grow_any_more_stops_no_write(
+    broken: Callable[[str], SqlLedger], sql: str
+) -> None:
+    ledger = broken(sql)
+    found = look(ledger)
+    (refusal,) = found.marks
+    (held,) = found.back_offs.values()
+    write(
+        ledger,
+        AddMark(mark=replace(refusal, times=refusal.times + 1)),
+        replace(held, failures=held.failures + 1),
+    )
+    again = look(ledger)
+    assert again.marks[0].times + again.back_offs[held.what].failures > 1_000_000
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE credential SET fence = 9223372036854775807 WHERE name = 'alation/etl'",
+        "UPDATE credential SET fence = 1 << 62 WHERE name = 'alation/etl'",
+    ],
+)
+def test_a_fencing_number_at_its_end_begins_anew(
+    broken: Callable[[str], SqlLedger], sql: str
+) -> None:
+    ledger = broken(sql)
+    first = leased(ledger)
+    assert first.fence == 1
+    ledger.write(first, stepped())
+    ledger.release(first)
+    assert leased(ledger).fence == 2
+    ledger.free_all()
+    ledger.forget(ETL)
+    ledger.enrol({"alation": [ETL, BI]}, NOW)
+    assert leased(ledger).fence == 3
+
+
+@pytest.mark.parametrize("value", ["", "many", "-1", "9223372036854775807", "1" * 5000])
+def test_a_single_value_that_is_no_number_stops_nothing(
+    broken: Callable[[str], SqlLedger], value: str
+) -> None:
+    insert = "INSERT INTO meta (key, value) VALUES"
+    ledger = broken(f"{insert} ('fence_floor', '{value}'), ('swept_at', '{value}')")
+    assert ledger.swept_at() is None
+    ledger.forget(ETL)
+    ledger.enrol({"alation": [ETL, BI]}, NOW)
+    assert leased(ledger).fence >= 1
 
 
 def test_every_face_shows_which_row_cannot_be_read(broken: Callable[[str], SqlLedger]) -> None:
