@@ -129,6 +129,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "rekey": {
         "held_by": "who holds the sealing key now: file, or the ARN of a KMS key",
         "before": "who held it before; empty: there was none",
+        "fresh": "whether it was replaced; false: it had moved there already",
     },
     "init": {"provider": "its name", "file": "what was written"},
 }

@@ -48,7 +48,9 @@ class KeyFile:
         try:
             return under_file.open(wrapped, bound_to=bound_to)
         except SealError:
-            raise SealError("the key file is not this ledger's", remedy=_RESTORE) from None
+            raise SealError(
+                f"the key file {self._path} is not this ledger's", remedy=_RESTORE
+            ) from None
 
     def own_key(self) -> bytes:
         """What the file holds. Raises SealError."""

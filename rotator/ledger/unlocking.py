@@ -85,6 +85,15 @@ def rekey(ledger: KeyShelf, old: KeyHolder, new: KeyHolder, now: datetime) -> st
     return after[0].held_by
 
 
+def opens(ledger: KeyShelf, holder: KeyHolder) -> bool:
+    """Whether this holder's key is the ledger's now. Raises StoreError."""
+    try:
+        _opened(ledger, holder, ledger.wrapped_keys())
+    except SealError:
+        return False
+    return True
+
+
 def held_by(ledger: KeyShelf) -> str:
     """Who holds the key that seals now, empty for a ledger that has none yet."""
     keys = ledger.wrapped_keys()

@@ -11,6 +11,7 @@ import pytest
 
 from rotator.cli import keys
 from rotator.cli.exits import Exit
+from rotator.ledger.keyfile import make_key
 from rotator.ledger.unlocking import held_by
 from rotator.sandbox.iam import Guard
 from rotator.sandbox.kms import Kms
@@ -105,7 +106,7 @@ def test_rekey_moves_a_ledger_from_its_key_file_to_kms(here: Town, kms: Kms, arn
     assert refused.code == Exit.FAILED
     assert "rotator rekey" in refused.err
     found = here.run("rekey", "--json").json
-    assert found == {"held_by": arn, "before": "file"}
+    assert found == {"held_by": arn, "before": "file", "fresh": True}
     assert set(found) == set(keys.KEYS["rekey"])
     key_file(here).unlink()
     assert here.run("rotate", "--all").code == 0
@@ -120,8 +121,25 @@ def test_rekey_moves_from_one_key_file_to_another(here: Town) -> None:
     old = key_file(here).rename(here.home / "keys" / "old.key")
     assert here.run("rekey").code == Exit.FAILED
     assert here.run("rekey", "--old-key-file", str(old)).code == 0
+    # As after a kill behind its commit: it is told to do the same once more.
+    again = here.run("rekey", "--old-key-file", str(old))
+    assert again.code == 0
+    assert "nothing to do" in again.out
     old.unlink()
+    found = here.run("rekey", "--old-key-file", str(old), "--json")
+    assert (found.code, found.json["fresh"]) == (0, False)
     assert here.run("rotate", "--all").code == 0
+
+
+def test_rekey_from_a_file_that_never_was_the_ledgers_changes_nothing(here: Town) -> None:
+    here.run("rotate", "--all")
+    old = key_file(here).rename(here.home / "keys" / "old.key")
+    make_key(here.home / "keys" / "strange.key")
+    strange = str(here.home / "keys" / "strange.key")
+    said = here.run("rekey", "--old-key-file", strange)
+    assert said.code == Exit.FAILED
+    assert f"the key file {strange} is not this ledger's" in said.err
+    assert here.run("rekey", "--old-key-file", str(old), "--json").json["fresh"] is True
 
 
 def test_a_real_worker_seals_with_kms_and_lives_through_its_outage(sealed: Town, kms: Kms) -> None:
