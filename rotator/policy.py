@@ -1,6 +1,6 @@
 """When is a token due, which grant obtains it, how long to back off. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -188,6 +188,10 @@ class Choice(NamedTuple):
     grant: Grant
     presents: tuple[Holding, ...]
 
+    def involves(self, fingerprints: Container[str | None]) -> bool:
+        """Whether one of these would be presented."""
+        return any(held.fingerprint in fingerprints for held in self.presents)
+
 
 Refused = Callable[[Grant, tuple[Holding, ...]], bool]
 """Whether this grant was refused with exactly these tokens, and it is not time to try again."""
@@ -238,10 +242,10 @@ def seed_again_at(refused_at: datetime, times: int) -> datetime:
 # --- a request that nobody answered --------------------------------------------------------------
 
 TRIES_TO_SETTLE = 3
-"""A provider that answers an inspection, but says neither yes nor no, is asked so often anyway."""
+"""After so many answers that say neither yes nor no, another grant is used, where there is one."""
 LONGEST_DOUBT = timedelta(days=7)
-"""And for so long where all hangs on the answer and nobody knows when the token dies: longer than
-an outage of any provider, shorter than a person should be left to believe in a dead chain."""
+"""So long a provider is asked where nobody knows when the token dies: longer than an outage of any
+provider, shorter than a person should be left to believe in a dead chain."""
 
 
 def doubt_ends_at(sent_at: datetime, expires_at: datetime | None) -> datetime:
@@ -249,13 +253,14 @@ def doubt_ends_at(sent_at: datetime, expires_at: datetime | None) -> datetime:
     return expires_at or sent_at + LONGEST_DOUBT
 
 
-def asks_again(now: datetime, asked: int, ends_at: datetime, *, is_last: bool) -> bool:
+def asks_again(now: datetime, asked: int, ends_at: datetime, *, can_tell: bool) -> bool:
     """Whether a provider that would not say is asked again, or the token counts as spent.
 
-    `asked` counts this time too. Where another grant is left (`is_last` is false), little is lost
-    by falling back soon; where none is, the token's chain would be, and it may well be alive.
+    `asked` counts this time too. `can_tell`: a grant presents the token without spending it, and
+    its answer lifts the mark again if the token lives. No other grant ends a doubt by being there:
+    it may fail, and then a chain that may well be alive would have been given up for nothing.
     """
-    return asked < TRIES_TO_SETTLE or (is_last and now < ends_at)
+    return asked < TRIES_TO_SETTLE or (now < ends_at and not can_tell)
 
 
 # --- not again until -----------------------------------------------------------------------------

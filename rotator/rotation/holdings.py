@@ -17,6 +17,7 @@ from rotator.ledger.facts import Because, Mark, MarkKind, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.policy import SKEW, Choice, Holding, Source, choose, presentable, seed_again_at
 from rotator.providers.base import Grant
+from rotator.rotation.doubts import long_doubts
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.sealed import (
     SEED_HOST,
@@ -226,7 +227,21 @@ class Holdings:
         return self._chosen[wanted]
 
     def _choose(self, wanted: str) -> Choice | None:
-        return choose(wanted, self._provider.grants, self._held, self._refused)
+        """What has been in doubt for long is left alone, where there is another way."""
+        doubtful = frozenset(intent.spends or "" for intent, _ in long_doubts(self._record))
+        beside = self._choose_without(doubtful, wanted) if doubtful else None
+        return beside or choose(wanted, self._provider.grants, self._held, self._refused)
+
+    def _choose_without(self, fingerprints: frozenset[str], wanted: str) -> Choice | None:
+        """The grant to use if these tokens were spent."""
+        held = {
+            name: [
+                replace(each, spent=each.spent or each.fingerprint in fingerprints)
+                for each in found
+            ]
+            for name, found in self._held.items()
+        }
+        return choose(wanted, self._provider.grants, held, self._refused)
 
     @property
     def _held(self) -> dict[str, list[Holding]]:
@@ -248,19 +263,12 @@ class Holdings:
             if (mark := self.refusals.get(key)) and (until := self._barred_until(mark))
         }
 
-    def is_last(self, fingerprint: str) -> bool:
-        """Whether no grant is left that a machine can use once this token counts as spent.
+    def without(self, fingerprint: str) -> Choice | None:
+        """What would obtain an access token if this token were spent; None: all hangs on it.
 
-        A grant that presents the token without spending it is one: its answer settles the doubt.
+        A refused seed is no way until its time has come; then it is one again.
         """
-        spent = {
-            name: [
-                replace(h.holding, spent=h.holding.spent or h.fingerprint == fingerprint)
-                for h in found
-            ]
-            for name, found in self._by_name.items()
-        }
-        return choose(ACCESS_TOKEN, self._provider.grants, spent, self._refused) is None
+        return self._choose_without(frozenset({fingerprint}), ACCESS_TOKEN)
 
     def _gather(self) -> dict[str, list[Held]]:
         needed = sorted({name for grant in self._provider.grants for name in grant.needs})

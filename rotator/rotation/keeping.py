@@ -11,6 +11,7 @@ from rotator.plan import ADOPT, SEED, TURN, Step
 from rotator.policy import Holding
 from rotator.providers.base import Alive, Dead, Unknown, Verdict
 from rotator.rotation.answered import refused
+from rotator.rotation.doubts import long_doubts
 from rotator.rotation.look import Sight
 from rotator.rotation.pairs import stands_apart
 from rotator.rotation.sealed import (
@@ -40,8 +41,13 @@ def keep(hands: Hands, sight: Sight, step: Step) -> Done:
     generation = seal.intent.generation
     host = seal.intent.host  # the job may have moved since
     changes = hands.put_keyring(step.subject, tokens[REFRESH_TOKEN], generation, carried, host)
-    over = [*lifted(sight, "keep"), *dropped(hands, seal)]
+    over = [*lifted(sight, "keep"), *_replaced(sight), *dropped(hands, seal)]
     return Done([*changes, *over], text=f"generation {generation}")
+
+
+def _replaced(sight: Sight) -> list[Change]:
+    """What was in doubt has a successor: it is settled with the next step, and not in an hour."""
+    return [Lift(what=waiting.what) for _, waiting in long_doubts(sight.record)]
 
 
 def _keep_late(hands: Hands, sight: Sight, seal: Seal, token: Token) -> Done:
@@ -110,7 +116,8 @@ def _keep_seed(hands: Hands, sight: Sight) -> Done:
     carried = handed_down(hands.credential.provider, sight.keyring)
     carried |= {"seed": mark, SEED_HOST: "", "adopted_at": "", TURNED: str(generation)}
     changes = hands.put_keyring(new_id(), dated, generation, carried)
-    return Done([*changes, Lift(what="keep:seed")], text=f"generation {generation}")
+    over = [Lift(what="keep:seed"), *_replaced(sight)]
+    return Done([*changes, *over], text=f"generation {generation}")
 
 
 def _refuse_to_spend(hands: Hands, sight: Sight, holding: Holding) -> list[Change]:

@@ -211,13 +211,9 @@ def _wanted(
     choice = holdings.choose(ACCESS_TOKEN)
     if choice is None and ACCESS_TOKEN not in wanted:
         wanted.setdefault(REFRESH_TOKEN, Reason.MISSING)
-    if choice and not choice.grant.spends and _presents(choice, holdings.doubted):
+    if choice and not choice.grant.spends and choice.involves(holdings.doubted):
         wanted.setdefault(ACCESS_TOKEN, Reason.UNANSWERED)
     return wanted
-
-
-def _presents(choice: Choice, fingerprints: frozenset[str]) -> bool:
-    return any(held.fingerprint in fingerprints for held in choice.presents)
 
 
 def _seed_to_keep(

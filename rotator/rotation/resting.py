@@ -7,8 +7,9 @@ from rotator.ledger.facts import BackOff, Record
 from rotator.ledger.writes import Change, Met, Reported, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
 from rotator.plan import ShelfSeen, Step
-from rotator.policy import SKEW, TRIES_TO_SETTLE, GaveWay
+from rotator.policy import SKEW, GaveWay
 from rotator.providers.registry import plugins
+from rotator.rotation.doubts import long_doubts
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.look import Sight, active_back_offs
 from rotator.sentences import within
@@ -91,14 +92,10 @@ def _unreadable(sight: Sight) -> list[BackOff]:
 
 def _hangs_in_doubt(sight: Sight) -> list[BackOff]:
     """What all hangs on while consumers run out of time: a person need not wait for the answer."""
-    waiting = active_back_offs(sight.record, sight.seen.now)
     return [
-        held
-        for intent in sight.record.open_intents
-        if (held := waiting.get(f"settle:{intent.id}"))
-        and held.reason is Reason.IN_DOUBT
-        and held.failures >= TRIES_TO_SETTLE
-        and sight.holdings.is_last(intent.spends or "")
+        waiting
+        for intent, waiting in long_doubts(sight.record)
+        if sight.holdings.without(intent.spends or "") is None
         and (_dead(sight) or _late(sight) or sight.access is None or ACCESS_TOKEN in intent.kills)
     ]
 

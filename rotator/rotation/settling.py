@@ -8,6 +8,7 @@ from rotator.plan import Step
 from rotator.policy import asks_again, doubt_ends_at
 from rotator.providers.base import Alive, Unknown, Verdict
 from rotator.rotation.answered import killed, spent
+from rotator.rotation.doubts import times_asked
 from rotator.rotation.jumps import is_void
 from rotator.rotation.look import Sight
 from rotator.rotation.steps import Done, Hands
@@ -43,17 +44,19 @@ def _verdict(hands: Hands, sight: Sight, intent: Intent) -> Verdict:
 
 def _insist(sight: Sight, intent: Intent, token: Token, verdict: Unknown) -> None:
     """Raises InDoubt where the provider should be asked again."""
-    earlier = sight.record.back_offs.get(f"settle:{intent.id}")
-    asked = 1 + (earlier.failures if earlier and earlier.reason is Reason.IN_DOUBT else 0)
+    asked = 1 + times_asked(sight.record, intent)
     ends_at = doubt_ends_at(intent.intended_at, token.expires_at)
-    is_last = sight.holdings.is_last(intent.spends or "")
-    if not asks_again(sight.seen.now, asked, ends_at, is_last=is_last):
+    doubted = intent.spends or ""
+    other = sight.holdings.without(doubted)
+    can_tell = other is not None and other.involves({doubted})
+    if not asks_again(sight.seen.now, asked, ends_at, can_tell=can_tell):
         return
     text = f"the provider does not say whether the refresh token lives: {verdict.text}"
-    if not is_last:
+    if can_tell:
         raise InDoubt(text)
+    left = "another grant is left" if other else "nothing else is left"
     raise InDoubt(
-        f"{text}; nothing else is left, so it is asked again until {ends_at:%Y-%m-%d %H:%M}Z",
+        f"{text}; {left}, and it is asked again until {ends_at:%Y-%m-%d %H:%M}Z",
         remedy=f"a new refresh token ends the doubt at once: `rotator seed {intent.credential}`",
     )
 
@@ -62,12 +65,13 @@ def _await_the_job(sight: Sight, intent: Intent) -> None:
     """Raises InDoubt where it is the job file, as it is now, that has no use for the token.
 
     A mistyped address would cost a chain that may be alive. No other host is asked about it; once
-    the file is corrected its own provider is. Where the file gives another grant, that one is used.
+    the file is corrected its own provider is. Where the file gives another grant, that one is used,
+    and once it has yielded there was no mistake.
     """
     kept = sight.record.row.records.get(Shelf.KEYRING)
     if kept is None or kept.fingerprint != intent.spends:
         return
-    if not sight.holdings.is_last(kept.fingerprint):
+    if sight.access is not None and sight.access.generation > intent.generation:
         return
     ends_at = doubt_ends_at(intent.intended_at, kept.expires_at)
     if sight.seen.now < ends_at:

@@ -107,11 +107,10 @@ def want(
     """The want with the grant that meets it, and until when an open request bars that grant."""
     if choice is None:
         return Want(token=token, reason=reason)
-    presented = {held.fingerprint for held in choice.presents}
     barring = [
-        max(intent.settles_at, back_offs.get(f"settle:{intent.id}", intent.settles_at))
+        _open_until(intent, choice, back_offs)
         for intent in record.open_intents
-        if presented & set(intent.presented.values()) and not _replays(choice, intent, holdings.now)
+        if choice.involves(intent.presented.values()) and not _replays(choice, intent, holdings.now)
     ]
     if choice.grant.spends and holdings.spends_from is not None:
         barring.append(holdings.spends_from)
@@ -125,6 +124,14 @@ def want(
             for held in choice.presents
         ),
     )
+
+
+def _open_until(intent: Intent, choice: Choice, back_offs: Mapping[str, datetime]) -> datetime:
+    """Until it settles, whatever it presented; after that, what it may have spent alone is open."""
+    asked_again_at = back_offs.get(f"settle:{intent.id}")
+    if asked_again_at is None or not choice.involves({intent.spends}):
+        return intent.settles_at
+    return max(intent.settles_at, asked_again_at)
 
 
 def _replays(choice: Choice, intent: Intent, now: datetime) -> bool:

@@ -26,6 +26,7 @@ from rotator.schedule import Schedule, TokenSchedule
 from tests.crash.doors import Effects, Killed
 from tests.rotation.stage import (
     ALBATO,
+    BOTH,
     CLIENT,
     DAY,
     FALLBACK,
@@ -677,11 +678,110 @@ def test_a_job_that_is_given_another_grant_uses_it_though_a_token_is_in_doubt() 
     assert is_home(played)
 
 
-def test_with_another_grant_left_a_token_in_doubt_is_asked_about_three_times() -> None:
+def grants_used(played: World) -> list[str]:
+    """The grant of each answer that brought tokens, the newest first."""
+    lines = played.ledger.history(played.credential.qualified, 1000)
+    read = (line.stepped for line in lines if line.stepped.outcome == "tokens")
+    return [stepped.text.split(" by ")[1].split(":")[0] for stepped in read]
+
+
+def test_another_grant_is_used_beside_a_token_in_doubt_after_three_unclear_answers() -> None:
     played = in_doubt(LOST_REQUEST, FALLBACK)
-    run(played, 10 * MINUTE)
-    assert asked_about(played) == TRIES_TO_SETTLE
+    while asked_about(played) < TRIES_TO_SETTLE:
+        assert "client_credentials" not in grants_used(played)
+        played.clock.at = played.row.due_at or played.clock.at
+        played.rotate()
+    assert grants_used(played)[0] == "client_credentials"
     assert works(played)
+    assert "another grant is left" in played.row.text
+
+
+@pytest.mark.parametrize("fault", [LOST_REQUEST, LOST_ANSWER], ids=["alive", "spent"])
+def test_the_success_of_another_grant_ends_no_doubt_but_the_provider_s_word_does(
+    fault: Fault,
+) -> None:
+    played = in_doubt(fault, FALLBACK)
+    run(played, DAY)
+    assert works(played)
+    assert not counts_as_spent(played)
+    played.fake.heal()
+    run(played, DAY)
+    assert is_home(played)
+    assert counts_as_spent(played) is (fault is LOST_ANSWER)
+    expected = "client_credentials" if fault is LOST_ANSWER else "refresh_token"
+    assert grants_used(played)[0] == expected
+    assert played.fake.counts["presented_twice"] == 0
+
+
+NO = answering(400, {"error": "invalid_grant"})
+NOT_THIS_CLIENT = answering(400, {"error": "unauthorized_client"})
+
+
+@pytest.mark.parametrize("answer", [NO, NOT_THIS_CLIENT], ids=["refused", "misconfigured"])
+def test_a_grant_that_does_not_yield_costs_no_token_that_is_in_doubt(answer: Fault) -> None:
+    played = in_doubt(LOST_REQUEST, FALLBACK)
+    played.fake.fail_next(TOKEN_PATH, answer, times=1000)
+    run(played, 3 * DAY)
+    assert not counts_as_spent(played)
+    played.fake.heal()
+    run(played, DAY)
+    assert is_home(played)
+    assert grants_used(played)[0] == "refresh_token"
+    assert played.fake.counts["presented_twice"] == 0
+
+
+DISOWNED = answering(401, {"detail": "Refresh token provided is invalid.", "code": "401000"})
+
+
+def test_a_refused_seed_is_no_grant_left_until_its_time_has_come() -> None:
+    played = in_doubt(LOST_REQUEST, FALLBACK)
+    played.fake.fail_next(TOKEN_PATH, NO, times=1000)
+    run(played, 10 * MINUTE)
+    seen = requests(played, TOKEN_PATH)
+    assert "nothing else is left" in played.row.text
+    run(played, HOUR)
+    assert requests(played, TOKEN_PATH) == seen + 1
+    assert state(played) is State.BACKING_OFF
+    run(played, 6 * HOUR)
+    assert requests(played, TOKEN_PATH) == seen + 2
+    assert state(played) is State.NEEDS_A_PERSON
+    assert played.row.reason is Reason.IN_DOUBT
+
+
+def test_a_token_in_doubt_is_settled_as_soon_as_another_grant_s_has_taken_its_place() -> None:
+    played = world(BOTH)
+    played.rotate()
+    played.clock.at += HOUR
+    ask(played)
+    played.fake.fail_next(MINT, DISOWNED)  # so that it is the password's turn, and not the mint's
+    played.fake.fail_next(REGENERATE, LOST_REQUEST)
+    played.fake.fail_next(VALIDATE, html(502), times=1000)
+    run(played, 5 * MINUTE)
+    assert is_home(played)
+    assert grants_used(played)[:2] == ["refresh_token", "password"]
+    assert asked_about(played) == TRIES_TO_SETTLE + 1
+
+
+def test_a_fresh_seed_in_the_job_takes_the_place_of_a_token_in_doubt() -> None:
+    played = in_doubt(LOST_REQUEST)
+    reseeded(played, refresh_token=played.fake.enrol())
+    run(played, 5 * MINUTE)
+    assert is_home(played)
+    assert asked_about(played) == TRIES_TO_SETTLE + 1
+
+
+def test_a_seed_that_the_provider_disowns_does_not_cost_a_token_in_doubt() -> None:
+    played = in_doubt(LOST_REQUEST)
+    kept = played.kept()["refresh_token"]
+    reseeded(played, refresh_token="mistyped")
+    played.fake.heal()
+    played.fake.fail_next(INTROSPECT, html(502), times=TRIES_TO_SETTLE)
+    run(played, HOUR)
+    assert is_home(played)
+    lines = played.ledger.history(played.credential.qualified, 1000)
+    assert any("the provider disowns the seed" in line.stepped.text for line in lines)
+    spent = played.ledger.spent([played.tools.fingerprints.fingerprint(Secret(kept))])
+    assert [mark.because for mark in spent] == [Because.ANSWERED]
 
 
 def test_an_unanswered_regenerate_that_validate_denies_is_confirmed_by_a_mint() -> None:
@@ -689,8 +789,7 @@ def test_an_unanswered_regenerate_that_validate_denies_is_confirmed_by_a_mint() 
     run(played, HOUR)
     ask(played, "refresh_token")
     played.fake.fail_next(REGENERATE, LOST_REQUEST)
-    no = answering(401, {"detail": "Refresh token provided is invalid.", "code": "401000"})
-    played.fake.fail_next(VALIDATE, no)
+    played.fake.fail_next(VALIDATE, DISOWNED)
     run(played, HOUR)
     assert is_home(played)
 

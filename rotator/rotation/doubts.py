@@ -1,0 +1,25 @@
+"""Requests that nobody answered, of whose token the provider says neither yes nor no. Pure.
+
+Such a token may be alive, and then it is the only key to its chain: it is never presented to find
+out, and it is not given up because another grant is there. That grant is used beside the doubt; a
+new refresh token of it takes the place of the doubtful one, and nothing else of it ends the doubt.
+"""
+
+from collections.abc import Iterator
+
+from rotator.ledger.facts import BackOff, Intent, Record
+from rotator.model import Reason
+from rotator.policy import TRIES_TO_SETTLE
+
+
+def times_asked(record: Record, intent: Intent) -> int:
+    """How often in a row the provider would not say. What did not reach it does not count."""
+    waiting = record.back_offs.get(f"settle:{intent.id}")
+    return waiting.failures if waiting and waiting.reason is Reason.IN_DOUBT else 0
+
+
+def long_doubts(record: Record) -> Iterator[tuple[Intent, BackOff]]:
+    """Those that have been asked about so often that another grant is used, if there is one."""
+    for intent in record.open_intents:
+        if times_asked(record, intent) >= TRIES_TO_SETTLE:
+            yield intent, record.back_offs[f"settle:{intent.id}"]
