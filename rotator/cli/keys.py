@@ -104,6 +104,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "text": "its words",
         "dry_run": "whether nothing was written",
         "expires_at": "when the token dies",
+        "asks_expires_at": "of a dry run: whether a person must tell when it dies",
         "generation": "as which it was kept; 0: it was not",
         "request": "the id of the request for a fresh access token",
         "worker": "whether a worker is alive to go on",

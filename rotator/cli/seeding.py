@@ -1,15 +1,15 @@
 """`rotator seed`: a refresh token from a person's hands."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rotator.cli import options
+from rotator.cli import expiry, options
 from rotator.cli.exits import BadUsage, Exit
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rotator.rotation.keyring import Taken
     from rotator.rotation.tools import Tools
 
-_NEVER = "never"
 _EXPIRES = "When it dies, if the provider cannot tell: 2026-12-31, an instant with zone, or never."
 
 
@@ -51,25 +50,31 @@ def seed(  # noqa: PLR0917 - an option each
     from rotator.cli.opening import House
     from rotator.rotation import keyring
 
-    if context.args:  # never echoed: it may be the token
-        raise BadUsage(
-            "a token is never an argument, and this one is in the shell's history now",
-            remedy="type it at the prompt or pipe it in; if it was real, make another",
-        )
-    given = _instant(expires_at) if expires_at and expires_at != _NEVER else None
+    _refuse_arguments(context.args)
+    given = expiry.instant(expires_at) if expires_at else None
     house = House.open()
     credential = house.one(name)
     _refuse_chainless(credential)
     if spare:
         _refuse_alone(credential)
-    if not (expires_at or _can_tell(credential) or _at_a_terminal()):
-        raise _undecided(credential, house.clock.now())  # before a token is piped in for nothing
-    token = _read(credential)
-    with house.tools() as tools:
-        inspected = _inspected(tools, credential, replace(token, expires_at=given), expires_at)
+    if not (dry_run or expires_at or _can_tell(credential) or _at_a_terminal()):
+        # Before a token is piped in for nothing.
+        raise expiry.undecided(credential, house.clock.now())
+    token = replace(_read(credential), expires_at=given)
+    if dry_run:
+        told = _tried(house, credential, token, expires_at)
+    else:
         put = keyring.second if spare else partial(keyring.seed, replaces=replaces)
-        told = _tried(*inspected) if dry_run else _kept(house, tools, *inspected, put)
-    return _report_seed(house, told, dry_run=dry_run, as_json=as_json)
+        told = _kept(house, credential, token, expires_at, put)
+    return _report_seed(house, credential, told, as_json=as_json)
+
+
+def _refuse_arguments(given: "Sequence[str]") -> None:
+    if given:  # never echoed: it may be the token
+        raise BadUsage(
+            "a token is never an argument, and this one is in the shell's history now",
+            remedy="type it at the prompt or pipe it in; if it was real, make another",
+        )
 
 
 def _refuse_chainless(credential: "Credential") -> None:
@@ -118,51 +123,39 @@ def _at_a_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _instant(text: str) -> datetime:
-    """A date is the beginning of its day, in UTC."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadUsage("--expires-at is no date", remedy="2026-12-31, or never") from None
-    if len(text) == len("2026-12-31"):
-        return at.replace(tzinfo=UTC)
-    if at.tzinfo is None:
-        raise BadUsage("--expires-at has no time zone", remedy="end it with Z")
-    return at.astimezone(UTC)
-
-
-def _inspected(
-    tools: "Tools", credential: "Credential", token: "Token", asked: str
-) -> "tuple[Credential, Token, Verdict]":
-    """The token with its dates, and what the provider says of it."""
+def _tried(house: "House", credential: "Credential", token: "Token", when: str) -> dict[str, Any]:
+    """What --dry-run finds. Nothing is made, not even a ledger, and nobody asks for the expiry."""
     from rotator.rotation.keyring import inspected
 
-    verdict = inspected(tools, credential, token)
-    if _must_ask(verdict) and not asked:
-        token = replace(token, expires_at=_asked_expiry(credential, tools.clock.now()))
-    if token.expires_at is not None and token.expires_at <= tools.clock.now():
-        raise BadUsage("the token would be dead already", remedy="look at --expires-at")
-    return credential, token, verdict
-
-
-def _tried(credential: "Credential", token: "Token", verdict: "Verdict") -> dict[str, Any]:
+    with house.imagined() as tools:
+        verdict = inspected(tools, credential, token)
+    expiry.refuse_past(token, house.clock.now())
     dies = getattr(verdict, "expires_at", None) or token.expires_at
-    return _told(credential, verdict, dies) | {"dry_run": True}
+    more = {"dry_run": True, "asks_expires_at": expiry.must_ask(verdict) and not when}
+    return _told(credential, verdict, dies) | more
 
 
 def _kept(
     house: "House",
-    tools: "Tools",
     credential: "Credential",
     token: "Token",
-    verdict: "Verdict",
+    when: str,
     put: "Callable[[Tools, Credential, Token, Verdict], Taken]",
 ) -> dict[str, Any]:
     from rotator.cli.opening import refuse_unmet
+    from rotator.rotation.keyring import inspected
 
-    with house.guarded(tools.ledger):
-        refuse_unmet(tools.ledger, [credential.qualified])
-        taken = put(tools, credential, token, verdict)
+    now = house.clock.now()
+    with house.tools() as tools:
+        verdict = inspected(tools, credential, token)
+        if expiry.must_ask(verdict) and not when:
+            if not _at_a_terminal():
+                raise expiry.undecided(credential, now)
+            token = replace(token, expires_at=expiry.asked(credential, now))
+        expiry.refuse_past(token, now)
+        with house.guarded(tools.ledger):
+            refuse_unmet(tools.ledger, [credential.qualified])
+            taken = put(tools, credential, token, verdict)
     written = {"generation": taken.generation, "request": taken.manual_id or None}
     return _told(credential, verdict, taken.expires_at) | written
 
@@ -175,43 +168,19 @@ def _told(
         **said(verdict),
         "dry_run": False,
         "expires_at": expires_at,
+        "asks_expires_at": False,
         "generation": 0,
         "request": None,
     }
-
-
-def _must_ask(verdict: "Verdict") -> bool:
-    from rotator.providers.base import Alive, Dead
-
-    return not isinstance(verdict, Dead) and not (isinstance(verdict, Alive) and verdict.expires_at)
-
-
-def _asked_expiry(credential: "Credential", now: datetime) -> datetime | None:
-    """Where the provider cannot tell, whoever made it can; the job's own lifespan is proposed."""
-    if not _at_a_terminal():
-        raise _undecided(credential, now)
-    question = f"When does the refresh token of {credential.qualified} die (nobody else can tell)"
-    said = str(typer.prompt(question, default=_proposed(credential, now)))
-    return None if said == _NEVER else _instant(said)
-
-
-def _undecided(credential: "Credential", now: datetime) -> BadUsage:
-    remedy = f"--expires-at {_proposed(credential, now)}"
-    return BadUsage("the provider does not tell when this token dies", remedy=remedy)
-
-
-def _proposed(credential: "Credential", now: datetime) -> str:
-    from rotator.model import REFRESH_TOKEN
-
-    lifespan = credential.schedule.token(REFRESH_TOKEN).lifespan
-    return f"{now + lifespan:%Y-%m-%d}" if lifespan else _NEVER
 
 
 def said(verdict: "Verdict") -> dict[str, str]:
     return {"inspection": type(verdict).__name__.lower(), "text": getattr(verdict, "text", "")}
 
 
-def _report_seed(house: "House", told: dict[str, Any], *, dry_run: bool, as_json: bool) -> int:
+def _report_seed(
+    house: "House", credential: "Credential", told: dict[str, Any], *, as_json: bool
+) -> int:
     from rotator.cli import out
 
     dead = told["inspection"] == "dead"
@@ -221,11 +190,21 @@ def _report_seed(house: "House", told: dict[str, Any], *, dry_run: bool, as_json
         text = f" ({told['text']})" if told["text"] else ""
         out.say(f"{told['credential']}: the provider says: {told['inspection']}{text}")
         if not dead:
-            dies = told["expires_at"]
-            out.say(f"it dies {out.both(dies, house.clock.now()) if dies else _NEVER}")
-        if not dry_run:
+            out.say(_end(credential, told, house.clock.now()))
+        if told["dry_run"]:
+            out.say("nothing was written: a dry run")
+        else:
             out.say(f"kept as generation {told['generation']}", _onward(house, told["credential"]))
     return Exit.FAILED if dead else Exit.DONE
+
+
+def _end(credential: "Credential", told: dict[str, Any], now: datetime) -> str:
+    from rotator.cli import out
+
+    if told["asks_expires_at"]:
+        when = f"--expires-at {expiry.proposed(credential, now)}"
+        return f"nobody but you can tell when it dies: without --dry-run, give {when}"
+    return f"it dies {out.both(told['expires_at'], now) if told['expires_at'] else expiry.NEVER}"
 
 
 def _onward(house: "House", name: str) -> str:

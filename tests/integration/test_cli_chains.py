@@ -115,6 +115,33 @@ def test_a_dry_run_inspects_and_writes_nothing(here: Town) -> None:
     assert "the provider says: dead" in dead.out
 
 
+def test_a_dry_run_makes_no_ledger_and_no_key(here: Town) -> None:
+    said = here.run("seed", SSO, "--dry-run", stdin=here.hand_made())
+    assert (said.code, "nothing was written" in said.out) == (0, True)
+    assert {each.name for each in here.home.iterdir()} == {"jobs"}
+
+
+def test_a_dry_run_asks_nobody_when_the_token_dies_and_says_who_will_be_asked(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.urls = {**here.urls, "chain": here.urls["oauth"]}
+    here.job("chain", CHAIN)
+    here.environ["OAUTH_TOKEN"] = ""
+    token = here.oauth.enrol()
+    said = here.run("seed", "chain", "--dry-run", stdin=token)
+    assert said.code == 0
+    assert "the provider says: unknown" in said.out
+    assert "nobody but you can tell when it dies: without --dry-run, give --expires" in said.out
+    found = here.run("seed", "chain", "--dry-run", "--json", stdin=token).json
+    documented("seed", found)
+    assert (found["asks_expires_at"], found["expires_at"]) == (True, None)
+    told = ["--expires-at", "2099-01-01", "--dry-run"]
+    assert "it dies 2099-01-01" in here.run("seed", "chain", *told, stdin=token).out
+    monkeypatch.setattr(seeding, "_at_a_terminal", lambda: True)
+    said = here.run("seed", "chain", "--dry-run", stdin=f"{token}\n")
+    assert (said.code, "give --expires-at never" in said.out) == (0, True)
+
+
 def test_a_dead_token_is_refused(here: Town) -> None:
     said = here.run("seed", SSO, stdin="canary-nobody\n")
     assert said.code == Exit.FAILED
@@ -143,6 +170,7 @@ def test_what_keeps_no_refresh_token_names_where_its_seeds_are(here: Town) -> No
     ("given", "text"),
     [
         ("soon", "--expires-at is no date"),
+        ("0001-01-01T00:00+14:00", "--expires-at is no date"),
         ("2030-01-01T00:00", "has no time zone"),
         ("2020-01-01", "would be dead already"),
         ("", "--expires-at never"),
