@@ -126,7 +126,8 @@ def _marks(sight: Sight) -> Iterator[dict[str, Any]]:
     for mark in sight.record.marks:
         yield {
             "kind": mark.kind,
-            "fingerprint": _finger(mark.key),
+            # A refusal's key is a digest of the whole request, and like no token's.
+            "fingerprint": _finger(mark.key) if mark.kind is MarkKind.SPENT else None,
             "because": mark.because,
             "at": mark.at,
             "text": mark.text,

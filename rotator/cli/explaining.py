@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def explain(name: options.Name, as_json: options.Json = False) -> None:
     """Show what is seen of one credential, the line of the plan that fits, and the next look.
 
-    Tokens appear as the beginnings of their fingerprints. Reads the ledger, both secrets and the
-    seeds; asks no provider, takes no lease, changes nothing. Where no worker has met the credential
-    yet, it shows what the first look would find.
+    Tokens appear as the beginnings of their fingerprints: where two are the same, so are the
+    tokens; no other ledger, and nothing outside of it, has the same ones. Reads the ledger, both
+    secrets and the seeds; asks no provider, takes no lease, changes nothing. Where no worker has
+    met the credential yet, it shows what the first look would find.
     """
     from rotator.cli import out
     from rotator.cli.explained import explained
@@ -68,6 +69,10 @@ def _show_from_ledger(ledger: "Ledger", name: str) -> None:
     )
 
 
+_WHAT_FINGERPRINTS_TELL = (
+    "Equal fingerprints above are one token. They are this ledger's own: compare them with nothing"
+    " else."
+)
 _TITLES = {
     "secrets": "The two secrets",
     "answers": "Sealed answers",
@@ -91,6 +96,8 @@ def _show(found: Mapping[str, Any], *, at_work: bool) -> None:
         if rows := found[key]:
             out.say("", f"{title}:")
             out.table([head.replace("_", " ") for head in rows[0]], _cells(rows))
+    if _names_tokens(found):
+        out.say("", _WHAT_FINGERPRINTS_TELL)
     if found["missing_seeds"]:
         out.say("", "Seeds that are missing:", *(f"  {text}" for text in found["missing_seeds"]))
     _show_step(found)
@@ -99,6 +106,13 @@ def _show(found: Mapping[str, Any], *, at_work: bool) -> None:
         out.say(f"Class: {found['class']}. Next: {found['action']}")
     if found["text"]:
         out.say(f"For a person: {found['text']}")
+
+
+def _names_tokens(found: Mapping[str, Any]) -> bool:
+    """Whether any fingerprint is shown."""
+    presented = [each for want in found["wants"] for each in want["presents"]]
+    rows = [*found["secrets"], *found["marks"], *presented]
+    return bool(found["requests"]) or any(each["fingerprint"] for each in rows)
 
 
 def _show_step(found: Mapping[str, Any]) -> None:

@@ -41,12 +41,13 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "class": "of the trouble, where there is any",
         "action": "what comes next, or what a person does about that class",
         "secrets": "kind, name, version, generation, agreement, on_record, issued_at, expires_at,"
-        " fingerprint, another_ledger of each secret",
+        " fingerprint, another_ledger of each secret; equal fingerprints are one token",
         "answers": "request, grant, generation, answered_at, read_at, outcome, tokens of each"
         " sealed answer",
         "requests": "request, grant, generation, intended_at, settles_at, presents, spends of each"
         " request without an answer",
-        "marks": "kind, fingerprint, because, at, text, times, again_at of each mark",
+        "marks": "kind, fingerprint, because, at, text, times, again_at of each mark; fingerprint"
+        " is null where it bars not a token but a whole request",
         "back_offs": "line, until, failures, reason, text, class, action of each that holds",
         "asked": "request, at, by, why, tokens, outcome of each person's request that is not met",
         "tokens": "token, issued_at, expires_at, renew_at, gave_way of the newest of each name",

@@ -6,7 +6,7 @@ written, the consumers say again within ten minutes.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rotator.clock import Clock
@@ -29,6 +29,8 @@ class Reports:
         """`revokes`: whether a credential's old tokens are revoked once nobody holds them."""
         self._ledger, self._clock, self._log = ledger, clock, log
         self._revokes = revokes
+        self._let_go: dict[str, int] = {}
+        """What the ledger has yet to be told: it says so once."""
         self._woken_for: dict[str, int] = {}
         self._waiting: dict[tuple[str, str], Holder] = {}
         self._lock = threading.Lock()
@@ -61,23 +63,29 @@ class Reports:
             taken, self._waiting = tuple(self._waiting.values()), {}
         if not taken:
             return
+        failed, action = "reports are lost", "consumers repeat theirs within ten minutes"
         try:
-            self._wake(self._ledger.hold(taken))
+            self._let_go |= self._ledger.hold(taken)
+            failed = "nobody holds an old token any more, and the ledger could not be told"
+            action = "it is told with the next report; the token is revoked within the hour anyway"
+            self._wake()
             self._failing = False
         except LedgerError as error:
             if not self._failing:
-                self._log.warning("reports are lost", error=type(error).__name__, text=str(error))
+                told = {"error": type(error).__name__, "text": str(error), "action": action}
+                self._log.warning(failed, **told)
             self._failing = True
 
-    def _wake(self, let_go: Mapping[str, int]) -> None:
+    def _wake(self) -> None:
         """Whose old token may be revoked before its holders' last word is an hour old.
 
         Once for each generation: reports are anybody's who has the key, and a look is not free.
         """
-        for name, generation in let_go.items():
+        for name, generation in list(self._let_go.items()):
             if self._revokes(name) and generation > self._woken_for.get(name, 0):
                 self._ledger.wake(name, self._clock.now())
                 self._woken_for[name] = generation
+            del self._let_go[name]
 
     def close(self, seconds: float = 5.0) -> None:
         """What waits is written, if that takes no longer."""

@@ -311,9 +311,18 @@ def test_explain_shows_the_look_and_changes_nothing(here: Town) -> None:
         "rotator/keyring/alation/etl",
     ]
     assert all(len(each["fingerprint"]) == 8 for each in found["secrets"])
+    assert "Equal fingerprints above are one token." in text
     assert here.alation.counts.total() == asked
     after = here.aws.stats.as_json()["calls"]
     assert {name for name in after if after[name] != calls.get(name)} == {"GetSecretValue"}
+
+
+def test_explain_gives_a_refused_request_no_fingerprint_for_it_is_like_no_tokens(
+    here: Town,
+) -> None:
+    here.run("rotate", "alation/etl", ALATION_PASSWORD="canary-wrong")
+    (mark,) = here.run("explain", "alation/etl", "--json").json["marks"]
+    assert (mark["kind"], mark["fingerprint"], mark["times"]) == ("refused", None, 1)
 
 
 def test_explain_shows_wants_backoffs_marks_requests_and_answers(here: Town) -> None:

@@ -299,6 +299,7 @@ class Book:
         self.let_go: dict[str, int] = {}
         self.woken: list[str] = []
         self.broken = False
+        self.cannot_wake = False
 
     def hold(self, reports: tuple[Holder, ...]) -> dict[str, int]:
         if self.broken:
@@ -308,6 +309,8 @@ class Book:
 
     def wake(self, credential: str, now: datetime) -> None:
         assert now.tzinfo is not None
+        if self.cannot_wake:
+            raise LedgerError("the disk is full")
         self.woken.append(credential)
 
 
@@ -355,7 +358,28 @@ def test_a_ledger_that_fails_is_told_once_until_it_works_again() -> None:
         made.put(ETL, "a", 1)
         made.flush()
     assert [event for event, _ in log.lines] == ["reports are lost"] * 2
-    assert log.lines[0][1] == {"error": "LedgerError", "text": "the disk is full"}
+    assert log.lines[0][1] == {
+        "error": "LedgerError",
+        "text": "the disk is full",
+        "action": "consumers repeat theirs within ten minutes",
+    }
+
+
+def test_what_a_ledger_could_not_be_told_it_is_told_with_the_next_report() -> None:
+    book, log = Book(), Log()
+    made = reports(book, log)
+    book.let_go, book.cannot_wake = {ETL: 1}, True
+    made.put(ETL, "a", 2)
+    made.flush()
+    assert (len(book.written), book.woken) == (1, [])
+    [(event, facts)] = log.lines
+    assert event == "nobody holds an old token any more, and the ledger could not be told"
+    assert facts["action"].startswith("it is told with the next report")
+    book.let_go, book.cannot_wake = {}, False  # the ledger says once who let go
+    made.put("albato/main", "b", 1)
+    made.flush()
+    made.flush()
+    assert book.woken == [ETL]
 
 
 def test_closing_writes_what_waits() -> None:
