@@ -85,8 +85,9 @@ def refused(sight: Sight, key: str, at: datetime, text: str) -> Change:
 
     A person who asked to have it tried again begins a new row.
     """
-    earlier = sight.holdings.refusals.get(key)
-    in_a_row = earlier.times if earlier and not sight.holdings.asked_since(earlier.at) else 0
+    refusals = sight.holdings.refusals
+    earlier = refusals.mark(key)
+    in_a_row = earlier.times if earlier and not refusals.asked_since(earlier.at) else 0
     mark = Mark(
         kind=MarkKind.REFUSED,
         key=key,

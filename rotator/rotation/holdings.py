@@ -1,45 +1,21 @@
-"""What one credential may present: its tokens and seeds, the preferred first, and what bars them.
+"""What one credential may present now: which of its tokens and seeds, to which grant."""
 
-Candidates for the refresh token are the sealed answers (newest first), the keyring and the seed.
-The chain's own tokens come before a seed, so that a mistyped seed never replaces a living chain;
-but a barred token, or one that is dead by our clock, never hides a fresh seed.
-"""
-
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 
-from rotator.errors import SealError, SeedMissing
 from rotator.jobs.job import Credential
-from rotator.ledger.facts import Because, Mark, MarkKind, Record, Seal
+from rotator.ledger.facts import Because, MarkKind, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
-from rotator.policy import SKEW, Choice, Holding, Source, choose, presentable, seed_again_at
+from rotator.policy import SKEW, Choice, Holding, Source, choose, presentable
 from rotator.providers.base import Grant
+from rotator.rotation.candidates import Candidates, Held
 from rotator.rotation.doubts import long_doubts
-from rotator.rotation.jumps import asked_at
-from rotator.rotation.sealed import (
-    SEED_HOST,
-    kept_token,
-    parsed,
-    seed_mark,
-    spare_token,
-    unpack_tokens,
-)
+from rotator.rotation.refusals import Refusals
+from rotator.rotation.sealed import kept_token, parsed, spare_token
 from rotator.rotation.tools import Tools
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """One token that may be presented, with the secret that the policy never sees."""
-
-    holding: Holding
-    token: Token
-
-    @property
-    def fingerprint(self) -> str:
-        return self.holding.fingerprint
 
 
 class Holdings:
@@ -55,18 +31,20 @@ class Holdings:
     ) -> None:
         """`keyring`: the fields of the worker's own secret, empty where there is none."""
         self._tools = tools
-        self._credential = credential
         self._provider = credential.provider
         self._record = record
         self.keyring = keyring
         self.now = now
-        self._spent: dict[str, Mark] = {}
-        self.refusals = {m.key: m for m in record.marks if m.kind is MarkKind.REFUSED}
-        """By what each is bound to."""
-        self.missing: list[str] = []
-        """Seeds that their references do not lead to, in words."""
-        self._by_name = self._gather()
+        self.refusals = Refusals(tools, credential, record, now)
+        self._candidates = Candidates(tools, credential, record, keyring, now)
+        self._by_name = self._candidates.by_name
+        self._held = {name: [h.holding for h in found] for name, found in self._by_name.items()}
         self._chosen: dict[str, Choice | None] = {}
+
+    @property
+    def missing(self) -> list[str]:
+        """Seeds that their references do not lead to, in words."""
+        return self._candidates.missing
 
     @property
     def refresh(self) -> Held | None:
@@ -102,12 +80,14 @@ class Holdings:
     def doubted(self) -> frozenset[str]:
         """Fingerprints that a request which nobody answered has spent, or has not."""
         return frozenset(
-            key for key, mark in self._spent.items() if mark.because is Because.UNANSWERED
+            key
+            for key, mark in self._candidates.spent.items()
+            if mark.because is Because.UNANSWERED
         )
 
     def doubted_before(self, at: datetime) -> frozenset[str]:
         """Those that were in doubt before an instant: an answer sent later settles it."""
-        return frozenset(key for key in self.doubted if self._spent[key].at < at)
+        return frozenset(key for key in self.doubted if self._candidates.spent[key].at < at)
 
     @property
     def trouble(self) -> Reason:
@@ -143,16 +123,15 @@ class Holdings:
     @cached_property
     def mints(self) -> bool:
         """Whether the refresh token in the keyring may be presented for an access token."""
-        return any(self._mints(held) for held in self._kept())
+        held = self._candidates.kept()
+        return held is not None and self._mints(held)
 
     @cached_property
     def spare(self) -> Held | None:
         """The pair's other refresh token, None where there is none that may be presented."""
-        token = spare_token(self.keyring)
-        if token is None or self.keyring.get("host") != self._provider.host:
-            return None
-        held = self._hold(REFRESH_TOKEN, token, Source.KEYRING)
-        return held if self._mints(held) and not self._succeeded(held.fingerprint) else None
+        held = self._candidates.spare()
+        usable = held and self._mints(held) and not self._succeeded(held.fingerprint)
+        return held if usable else None
 
     def _succeeded(self, fingerprint: str) -> bool:
         """Whether it was spent for an answer that nobody understands yet, but still may."""
@@ -182,40 +161,32 @@ class Holdings:
 
     def _mints(self, held: Held) -> bool:
         """Whether any grant would take it for an access token; doubt alone does not bar it."""
-        minting = [
-            grant
-            for grant in self._provider.grants
-            if ACCESS_TOKEN in grant.yields and REFRESH_TOKEN in grant.needs
-        ]
-        return not self._expired(held.token) and any(
-            presents and not self._refused(grant, presents)
-            for grant in minting
-            for presents in [self._beside(held.holding, grant)]
-        )
+        minting = self._with(held.holding, lambda grant: ACCESS_TOKEN in grant.yields)
+        return not held.expired(self.now) and any(not self._refused(*each) for each in minting)
 
     def spending(self, holding: Holding) -> list[Choice]:
         """Every grant that would spend this token, with what else it would present."""
-        return [
-            Choice(grant, presents)
-            for grant in self._provider.grants
-            if grant.spends == holding.name
-            if (presents := self._beside(holding, grant))
-        ]
+        return self._with(holding, lambda grant: grant.spends == holding.name)
 
     def may_be_spent(self, holding: Holding) -> bool:
         """Whether no grant that would spend it was refused, or told that it is dead."""
         return not any(self._refused(*choice) for choice in self.spending(holding))
 
-    def _beside(self, holding: Holding, grant: Grant) -> tuple[Holding, ...]:
-        """What the grant presents with this token in it; nothing where something is missing."""
-        return self._presents(grant, {holding.name: holding})
+    def _with(self, holding: Holding, fits: Callable[[Grant], bool]) -> list[Choice]:
+        """Every such grant that needs this token, and for which nothing is missing."""
+        return [
+            Choice(grant, presents)
+            for grant in self._provider.grants
+            if holding.name in grant.needs and fits(grant)
+            if (presents := self._presents(grant, {holding.name: holding}))
+        ]
 
     def _presents(
         self, grant: Grant, fixed: Mapping[str, Holding] = MappingProxyType({})
     ) -> tuple[Holding, ...]:
-        """The preferred of each that the grant needs, but for those fixed."""
+        """The preferred of each that the grant needs, but for those fixed; nothing if one lacks."""
         found = [
-            [fixed[name]] if name in fixed else [h.holding for h in self._by_name.get(name, ())]
+            [fixed[name]] if name in fixed else self._held.get(name, [])
             for name in sorted(grant.needs)
         ]
         return tuple(each[0] for each in found) if all(found) else ()
@@ -232,6 +203,13 @@ class Holdings:
         beside = self._choose_without(doubtful, wanted) if doubtful else None
         return beside or choose(wanted, self._provider.grants, self._held, self._refused)
 
+    def without(self, fingerprint: str) -> Choice | None:
+        """What would obtain an access token if this token were spent; None: all hangs on it.
+
+        A refused seed is no way until its time has come; then it is one again.
+        """
+        return self._choose_without(frozenset({fingerprint}), ACCESS_TOKEN)
+
     def _choose_without(self, fingerprints: frozenset[str], wanted: str) -> Choice | None:
         """The grant to use if these tokens were spent."""
         held = {
@@ -243,134 +221,22 @@ class Holdings:
         }
         return choose(wanted, self._provider.grants, held, self._refused)
 
-    @property
-    def _held(self) -> dict[str, list[Holding]]:
-        return {name: [h.holding for h in found] for name, found in self._by_name.items()}
-
     @cached_property
     def seeds_again_at(self) -> dict[str, datetime]:
         """When each refused seed is presented once more, by what its refusal is bound to."""
-        bound_to = (
-            self._tools.refusal(self._provider, grant, presents)
+        if not self.refusals:
+            return {}
+        return self.refusals.again_at(
+            Choice(grant, presents)
             for grant in self._provider.grants
-            if self.refusals
             for presents in presentable(grant, self._held)
-            if _holds_a_seed(presents)
         )
-        return {
-            key: until
-            for key in bound_to
-            if (mark := self.refusals.get(key)) and (until := self._barred_until(mark))
-        }
-
-    def without(self, fingerprint: str) -> Choice | None:
-        """What would obtain an access token if this token were spent; None: all hangs on it.
-
-        A refused seed is no way until its time has come; then it is one again.
-        """
-        return self._choose_without(frozenset({fingerprint}), ACCESS_TOKEN)
-
-    def _gather(self) -> dict[str, list[Held]]:
-        needed = sorted({name for grant in self._provider.grants for name in grant.needs})
-        seeds = {name: held for name in needed if (held := self._seed(name))}
-        found = {name: [held] for name, held in seeds.items()}
-        if REFRESH_TOKEN in needed:
-            found[REFRESH_TOKEN] = self._candidates(seeds.get(REFRESH_TOKEN))
-        return found
-
-    def _seed(self, name: str) -> Held | None:
-        reference = self._credential.seeds.get(name)
-        if reference is None:
-            return None
-        try:
-            return self._hold(name, Token(value=self._tools.seeds.read(reference)), Source.SEED)
-        except SeedMissing as error:
-            self.missing.append(str(error))
-            return None
-
-    def _candidates(self, seed: Held | None) -> list[Held]:
-        """Every refresh token once, the preferred first."""
-        chain = [*self._sealed(), *self._kept()]
-        living = [held for held in chain if not self._expired(held.token)]
-        dead = [held for held in chain if self._expired(held.token)]
-        fresh = [seed] if seed and not self._grew_from(seed.token) else []
-        once: dict[str, Held] = {}
-        for held in [*living, *fresh, *dead]:
-            once.setdefault(held.fingerprint, held)
-        return self._marked(list(once.values()))
-
-    def _marked(self, candidates: list[Held]) -> list[Held]:
-        """Which are spent, whoever spent them: a job that is renamed does not spend again."""
-        marks = self._tools.ledger.spent([held.fingerprint for held in candidates])
-        self._spent = {mark.key: mark for mark in marks}
-        return [
-            replace(held, holding=replace(held.holding, spent=held.fingerprint in self._spent))
-            for held in candidates
-        ]
-
-    def _expired(self, token: Token) -> bool:
-        return token.expires_at is not None and token.expires_at <= self.now
-
-    def _grew_from(self, seed: Token) -> bool:
-        """Also where the job has moved: an old host's seed is never sent to a new one."""
-        host = self.keyring.get(SEED_HOST) or self.keyring.get("host", "")
-        kept_for = replace(self._provider, host=host)
-        mark = seed_mark(kept_for, self._credential.qualified, seed.value)
-        return self.keyring.get("seed") == mark
-
-    def _sealed(self) -> list[Held]:
-        newest_first = sorted(self._record.seals, key=lambda s: s.intent.generation, reverse=True)
-        opened = (self._opened(seal) for seal in newest_first if REFRESH_TOKEN in seal.tokens)
-        return [self._hold(REFRESH_TOKEN, token, Source.SEAL) for token in opened if token]
-
-    def _opened(self, seal: Seal) -> Token | None:
-        """The refresh token in a seal that was read, None where it is another host's."""
-        if seal.intent.host != self._provider.host:
-            return None
-        bound_to = self._tools.bound_to(seal.intent, "tokens")
-        try:
-            plain = self._tools.sealing.open(seal.keyring, bound_to=bound_to)
-            return unpack_tokens(plain)[0].get(REFRESH_TOKEN)
-        except SealError:
-            return None
-
-    def _kept(self) -> list[Held]:
-        token = kept_token(self.keyring)
-        if token is None or self.keyring.get("host") != self._provider.host:
-            return []
-        return [self._hold(REFRESH_TOKEN, token, Source.KEYRING)]
-
-    def _hold(self, name: str, token: Token, source: Source) -> Held:
-        fingerprint = self._tools.fingerprints.fingerprint(token.value)
-        holding = Holding(name=name, fingerprint=fingerprint, source=source)
-        return Held(holding=holding, token=token)
 
     def _refused(self, grant: Grant, presents: tuple[Holding, ...]) -> bool:
-        """A kept token stays refused; a seed is tried ever more rarely, or when a person asks.
+        """Nothing is spent while the keyring is another ledger's, a fresh seed neither.
 
-        Nothing is spent while the keyring is another ledger's, a fresh seed neither: kept, it would
-        take the place of a chain that may be alive.
+        Kept, it would take the place of a chain that may be alive.
         """
         if self.foreign and grant.spends is not None:
             return True
-        mark = self.refusals.get(self._tools.refusal(self._provider, grant, presents))
-        if mark is None:
-            return False
-        if not _holds_a_seed(presents):
-            return True
-        return self._barred_until(mark) is not None
-
-    def _barred_until(self, mark: Mark) -> datetime | None:
-        """When a refused seed is presented once more, None where that time has come."""
-        again_at = seed_again_at(mark.at, mark.times)
-        holds = mark.at - SKEW <= self.now < again_at and not self.asked_since(mark.at)
-        return again_at if holds else None
-
-    def asked_since(self, at: datetime) -> bool:
-        """Whether a person has asked since then to have refused seeds tried again."""
-        asked = (asked_at(manual, self.now) for manual in self._record.manuals if manual.again)
-        return any(each > at for each in asked)
-
-
-def _holds_a_seed(presents: Iterable[Holding]) -> bool:
-    return any(held.source is Source.SEED for held in presents)
+        return self.refusals.bars(grant, presents)

@@ -138,7 +138,7 @@ def _marks(answered: Answered, arrived: Keyring) -> list[Change]:
 
 def _taken_again(answered: Answered) -> list[Change]:
     """What was refused before it was sent once more, and is not any longer: a new row begins."""
-    mark = answered.sight.holdings.refusals.get(answered.refusal)
+    mark = answered.sight.holdings.refusals.mark(answered.refusal)
     if mark is None or mark.at > answered.seal.intent.intended_at:
         return []
     return [LiftMark(kind=MarkKind.REFUSED, key=mark.key)]

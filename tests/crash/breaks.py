@@ -9,7 +9,7 @@ from rotator.ledger.facts import BackOff, Record, Stepped
 from rotator.ledger.writes import Change, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.plan import AnswerSeen, Seen
-from rotator.rotation import holdings, look, obtain, reading, settling, steps, walk
+from rotator.rotation import candidates, look, obtain, reading, settling, steps, walk
 from rotator.rotation.sealed import token_fields
 
 
@@ -37,12 +37,12 @@ def no_marks(patch: pytest.MonkeyPatch) -> None:
 
 
 def marks_lifted_by_an_edit(patch: pytest.MonkeyPatch) -> None:
-    real = holdings.Holdings._marked  # noqa: SLF001 - the very line that is broken
+    real = candidates.Candidates._marked  # noqa: SLF001 - the very line that is broken
 
-    def marked(self: holdings.Holdings, candidates: list[holdings.Held]) -> list[holdings.Held]:
-        return candidates if self._credential.digest == "edited" else real(self, candidates)
+    def marked(self: candidates.Candidates, found: list[candidates.Held]) -> list[candidates.Held]:
+        return found if self._credential.digest == "edited" else real(self, found)
 
-    patch.setattr(holdings.Holdings, "_marked", marked)
+    patch.setattr(candidates.Candidates, "_marked", marked)
 
 
 def keep_without_generation(patch: pytest.MonkeyPatch) -> None:
