@@ -14,9 +14,10 @@ from rotator.ledger.writes import Change, Drop, Killed, Lift, LiftMark, MarkRead
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Shelf, Token
 from rotator.policy import SKEW
 from rotator.rotation.answered import Answered, Reading, spent
-from rotator.rotation.look import Sight, reader
+from rotator.rotation.look import Sight
 from rotator.rotation.patience import patience
 from rotator.rotation.refusing import refusal
+from rotator.rotation.remembered import reader
 from rotator.rotation.sealed import pack_tokens, parsed, unpack_answer
 from rotator.rotation.tools import Tools
 

@@ -4,7 +4,7 @@ from rotator.errors import Garbled, ProviderError, Rejected, Unanswered
 from rotator.ledger.writes import Change, Drop, Lift, MarkRead
 from rotator.rotation.answered import Answered, Reading, killed, refused
 from rotator.rotation.failing import back_off
-from rotator.rotation.look import KEPT_BACK, reader
+from rotator.rotation.remembered import KEPT_BACK, reader
 
 
 def refusal(answered: Answered, error: ProviderError) -> Reading:

@@ -11,7 +11,8 @@ from rotator.policy import SKEW, GaveWay
 from rotator.providers.registry import plugins
 from rotator.rotation.doubts import long_doubts
 from rotator.rotation.jumps import asked_at
-from rotator.rotation.look import Sight, active_back_offs
+from rotator.rotation.look import Sight
+from rotator.rotation.remembered import active_back_offs
 from rotator.sentences import within
 
 

@@ -18,8 +18,9 @@ from rotator.plan import ADOPT, SEED, TURN, Step, Verb, next_step
 from rotator.rotation import steps
 from rotator.rotation.failing import back_off, told
 from rotator.rotation.keeping import keep
-from rotator.rotation.look import Sight, active_back_offs, look
+from rotator.rotation.look import Sight, look
 from rotator.rotation.obtain import obtain
+from rotator.rotation.remembered import active_back_offs
 from rotator.rotation.resting import blind_rest, manual_changes, rest, unmet
 from rotator.rotation.revoking import revoke
 from rotator.rotation.settling import settle

@@ -17,7 +17,10 @@ from rotator.plan import Want
 from rotator.policy import FLOOR, SKEW, Choice, Renewal, Source, Terms, join, renewal
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.jumps import asked_at, is_void
+from rotator.rotation.remembered import worth_storing
+from rotator.rotation.sealed import parsed
 from rotator.schedule import Schedule
+from rotator.store.base import Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,32 @@ class Newest:
     def of(cls, token: Token) -> "Newest":
         """A token whose answer does not matter."""
         return cls(issued_at=token.issued_at, expires_at=token.expires_at)
+
+
+def newest_access(record: Record, version: Version | None, now: datetime) -> Newest | None:
+    """Of a living unpublished answer, or the published version."""
+    published = version.generation if version else 0
+    sealed = [
+        Newest(issued_at=issued_at, expires_at=expires_at, generation=seal.intent.generation)
+        for seal in record.seals
+        if seal.intent.generation > published and ACCESS_TOKEN in worth_storing(seal, now)
+        for issued_at, expires_at in [seal.tokens[ACCESS_TOKEN]]
+    ]
+    if sealed:
+        return max(sealed, key=lambda newest: newest.generation)
+    if version is None or not version.fields.get("schema"):
+        return None
+    return Newest(
+        issued_at=parsed(version.fields.get("issued_at", "")),
+        expires_at=parsed(version.fields.get("expires_at", "")),
+        generation=published,
+    )
+
+
+def newest_refresh(holdings: Holdings) -> Newest | None:
+    """The one that the chain hangs on."""
+    held = holdings.refresh
+    return Newest.of(held.token) if held else None
 
 
 def terms(schedule: Schedule, name: str, issued_at: datetime, expires_at: datetime) -> Terms:
@@ -94,6 +123,24 @@ def reason_for(
     if newest.issued_at is not None and newest.issued_at > now + SKEW:
         return Reason.DUE  # the clock went back: nobody knows when it dies
     return Reason.DUE if dead or (due_at is not None and due_at.at <= now) else None
+
+
+def wanted_now(
+    credential: Credential,
+    holdings: Holdings,
+    reasons: Mapping[str, Reason | None],
+) -> dict[str, Reason]:
+    """Tokens to replace now, the refresh token first; a hopeless chain is told before it is due."""
+    wanted = {token: reason for token, reason in reasons.items() if reason}
+    if not credential.provider.is_chain:
+        wanted.pop(REFRESH_TOKEN, None)
+        return wanted
+    choice = holdings.choose(ACCESS_TOKEN)
+    if choice is None and ACCESS_TOKEN not in wanted:
+        wanted.setdefault(REFRESH_TOKEN, Reason.MISSING)
+    if choice and not choice.grant.spends and choice.involves(holdings.doubted):
+        wanted.setdefault(ACCESS_TOKEN, Reason.UNANSWERED)
+    return wanted
 
 
 def want(

@@ -9,7 +9,7 @@ from rotator.ledger.facts import BackOff, Record, Stepped
 from rotator.ledger.writes import Change, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.plan import AnswerSeen, Seen
-from rotator.rotation import candidates, look, obtain, reading, settling, steps, walk
+from rotator.rotation import candidates, obtain, reading, remembered, settling, steps, walk
 from rotator.rotation.sealed import token_fields
 
 
@@ -57,7 +57,7 @@ def back_off_ignored(patch: pytest.MonkeyPatch) -> None:
     def none(_record: object, _now: object) -> Mapping[str, BackOff]:
         return {}
 
-    patch.setattr(look, "active_back_offs", none)
+    patch.setattr(remembered, "active_back_offs", none)
 
 
 def lines_apart(patch: pytest.MonkeyPatch) -> None:

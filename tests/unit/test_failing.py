@@ -11,7 +11,7 @@ from rotator.ledger.facts import BackOff, Record, Row
 from rotator.model import Reason
 from rotator.policy import same_again
 from rotator.rotation.failing import back_off, told
-from rotator.rotation.look import active_back_offs
+from rotator.rotation.remembered import active_back_offs
 from rotator.triage import reason_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
