@@ -18,7 +18,7 @@ def pause(
 ) -> None:
     """Leave credentials alone until they are resumed; tokens then die in their own time."""
     from rotator.cli.opening import House
-    from rotator.rotation.keyring import person
+    from rotator.rotation.asking import person
 
     house = House.open()
     now = house.clock.now()

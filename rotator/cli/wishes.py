@@ -13,9 +13,9 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Ledger
 from rotator.ledger.facts import BackOff, Manual, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, State
-from rotator.rotation.keyring import request
+from rotator.rotation.asking import request
+from rotator.rotation.telling import Outcome
 from rotator.rotation.tools import Tools
-from rotator.rotation.walk import Outcome
 from rotator.rotation.walk import rotate as walk
 
 _POLL = timedelta(milliseconds=200)

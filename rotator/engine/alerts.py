@@ -18,7 +18,7 @@ from rotator.ledger.base import Ledger
 from rotator.ledger.facts import Row
 from rotator.ledger.writes import Rest
 from rotator.model import Reason, Secret, State
-from rotator.rotation.walk import Event
+from rotator.rotation.telling import Event
 from rotator.settings import variable
 
 DAYS = (14, 7, 3, 1)

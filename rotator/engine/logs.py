@@ -20,7 +20,7 @@ from rotator.clock import Clock
 from rotator.ledger.facts import Stepped
 from rotator.ledger.writes import Rest
 from rotator.model import State
-from rotator.rotation.walk import Event
+from rotator.rotation.telling import Event
 from rotator.settings import Settings
 
 _FLOORS: Mapping[str, int | str] = {

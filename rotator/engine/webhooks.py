@@ -24,7 +24,7 @@ from rotator.plan import Verb
 from rotator.providers.base import Answer, Request
 from rotator.providers.http import Door
 from rotator.providers.tls import Trust
-from rotator.rotation.walk import Outcome
+from rotator.rotation.telling import Outcome
 
 TIMEOUT = timedelta(seconds=10)
 """For one attempt, real time."""

@@ -19,8 +19,9 @@ from rotator.errors import LedgerDamaged, LedgerError, LedgerGone, RotatorError
 from rotator.jobs.job import JobBook
 from rotator.ledger.sql import SqlLedger
 from rotator.model import State
+from rotator.rotation.telling import Event
 from rotator.rotation.tools import Tools
-from rotator.rotation.walk import Event, rotate
+from rotator.rotation.walk import rotate
 
 _LOOK = 5.0
 """Seconds between two looks at whether the scheduler still lives."""

@@ -12,6 +12,7 @@ from rotator.policy import Holding
 from rotator.providers.base import Alive, Dead, Unknown, Verdict
 from rotator.rotation.answered import refused
 from rotator.rotation.doubts import long_doubts
+from rotator.rotation.hands import Done, Hands
 from rotator.rotation.look import Sight
 from rotator.rotation.pairs import stands_apart
 from rotator.rotation.sealed import (
@@ -23,7 +24,7 @@ from rotator.rotation.sealed import (
     seed_mark,
     spare_fields,
 )
-from rotator.rotation.steps import Done, Hands, dropped, lifted, unsealed
+from rotator.rotation.steps import dropped, lifted, unsealed
 
 
 def keep(hands: Hands, sight: Sight, step: Step) -> Done:
@@ -63,7 +64,7 @@ def _keep_late(hands: Hands, sight: Sight, seal: Seal, token: Token) -> Done:
         at_hand = token
     else:
         carried |= spare_fields(token) | {NO_PAIR: ""}
-    generation = hands.next_generation(sight)
+    generation = hands.next_generation(sight.record)
     changes = hands.put_keyring(seal.intent.id, at_hand, generation, carried, host)
     over = [*lifted(sight, "keep"), *dropped(hands, seal)]
     return Done([*changes, *over], text=f"generation {generation}, late")
@@ -80,7 +81,7 @@ def _turn(hands: Hands, sight: Sight) -> Done:
     assert spare is not None  # noqa: S101 - they are what made this the next step
     assert at_hand is not None  # noqa: S101
     carried = handed_down(hands.credential.provider, sight.keyring)
-    generation, now = hands.next_generation(sight), hands.tools.clock.now()
+    generation, now = hands.next_generation(sight.record), hands.tools.clock.now()
     verdict = _said_of(hands, spare.token)
     if isinstance(verdict, Dead):
         alone = carried | spare_fields(None) | {NO_PAIR: instant(now)}
@@ -112,7 +113,7 @@ def _keep_seed(hands: Hands, sight: Sight) -> Done:
         return Done(marks, outcome="Rejected", text=text)
     mark = seed_mark(hands.credential.provider, hands.credential.qualified, token.value)
     dated = _dated(hands, token, verdict)
-    generation = hands.next_generation(sight)
+    generation = hands.next_generation(sight.record)
     carried = handed_down(hands.credential.provider, sight.keyring)
     carried |= {"seed": mark, SEED_HOST: "", "adopted_at": "", TURNED: str(generation)}
     changes = hands.put_keyring(new_id(), dated, generation, carried)
@@ -158,7 +159,7 @@ def _adopt(hands: Hands, sight: Sight) -> Done:
         )
     carried = handed_down(hands.credential.provider, sight.keyring)
     carried["adopted_at"] = instant(hands.tools.clock.now())
-    generation = hands.next_generation(sight)
+    generation = hands.next_generation(sight.record)
     changes = hands.put_keyring(new_id(), token, generation, carried)
     # The lost ledger may have known of a request that ended the published token.
     kills = any(ACCESS_TOKEN in grant.kills for grant in hands.credential.provider.grants)

@@ -29,10 +29,10 @@ from rotator.plan import Step
 from rotator.policy import Choice, Holding, Source
 from rotator.providers.base import Grant, Request
 from rotator.rotation.failing import back_off
+from rotator.rotation.hands import Done, Hands
 from rotator.rotation.look import Sight
 from rotator.rotation.pairs import handed_on, spared
 from rotator.rotation.sealed import Sealed, pack_answer
-from rotator.rotation.steps import Done, Hands
 
 RETRY_SEAL = timedelta(seconds=5)
 
@@ -139,7 +139,7 @@ def _intent(hands: Hands, sight: Sight, choice: Choice) -> Intent:
     return Intent(
         id=new_id(),
         credential=hands.credential.qualified,
-        generation=hands.next_generation(sight),
+        generation=hands.next_generation(sight.record),
         made_from=_made_from(hands, choice.presents),
         grant=grant.name,
         host=hands.credential.provider.host,

@@ -9,9 +9,9 @@ from rotator.policy import asks_again, doubt_ends_at
 from rotator.providers.base import Alive, Unknown, Verdict
 from rotator.rotation.answered import killed, spent
 from rotator.rotation.doubts import times_asked
+from rotator.rotation.hands import Done, Hands
 from rotator.rotation.jumps import is_void
 from rotator.rotation.look import Sight
-from rotator.rotation.steps import Done, Hands
 
 
 def settle(hands: Hands, sight: Sight, step: Step) -> Done:

@@ -4,7 +4,7 @@ There is no resume: a crash anywhere is answered by the next look, on this machi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from rotator.clock import new_id
@@ -17,6 +17,7 @@ from rotator.model import Reason, State
 from rotator.plan import ADOPT, SEED, TURN, Step, Verb, next_step
 from rotator.rotation import steps
 from rotator.rotation.failing import back_off, told
+from rotator.rotation.hands import Done, Hands
 from rotator.rotation.keeping import keep
 from rotator.rotation.look import Sight, look
 from rotator.rotation.obtain import obtain
@@ -24,7 +25,7 @@ from rotator.rotation.remembered import active_back_offs
 from rotator.rotation.resting import blind_rest, manual_changes, rest, unmet
 from rotator.rotation.revoking import revoke
 from rotator.rotation.settling import settle
-from rotator.rotation.steps import Done, Hands
+from rotator.rotation.telling import Event, Observer, Outcome
 from rotator.rotation.tools import SeedsOfAWalk, Tools
 from rotator.triage import outcome_of
 
@@ -50,32 +51,6 @@ _ACTIONS: Mapping[Verb, Callable[[Hands, Sight, Step], Done]] = {
 
 
 _OF_ANSWERS = frozenset({Verb.READ, Verb.DROP, Verb.KEEP, Verb.PUBLISH})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One line for the log, the pages and the alerts."""
-
-    credential: str
-    run: str
-    stepped: Stepped | None = None
-    rest: Rest | None = None
-    was: State | None = None
-    """The state before the walk, with `rest`."""
-
-
-Observer = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a walk ended."""
-
-    credential: str
-    state: State
-    reason: Reason
-    text: str = ""
-    steps: tuple[Stepped, ...] = ()
 
 
 def rotate(

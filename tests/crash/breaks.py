@@ -9,8 +9,10 @@ from rotator.ledger.facts import BackOff, Record, Stepped
 from rotator.ledger.writes import Change, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.plan import AnswerSeen, Seen
-from rotator.rotation import candidates, obtain, reading, remembered, settling, steps, walk
+from rotator.rotation import candidates, obtain, reading, remembered, settling, walk
+from rotator.rotation.hands import Hands
 from rotator.rotation.sealed import token_fields
+from rotator.rotation.telling import Outcome
 
 
 def no_intent(patch: pytest.MonkeyPatch) -> None:
@@ -20,7 +22,7 @@ def no_intent(patch: pytest.MonkeyPatch) -> None:
 def no_seal(patch: pytest.MonkeyPatch) -> None:
     """What every peer does: parse the answer, store its tokens."""
 
-    def store_at_once(hands: steps.Hands, seal: Any, grant: Any, sealed: Any) -> None:
+    def store_at_once(hands: Hands, seal: Any, grant: Any, sealed: Any) -> None:
         tokens = grant.read(sealed.answer, seal.sent_at)
         intent, owner = seal.intent, hands.credential.qualified
         access, generation = tokens[ACCESS_TOKEN], intent.generation
@@ -64,7 +66,7 @@ def lines_apart(patch: pytest.MonkeyPatch) -> None:
     """The history has a write of its own, after what it tells of."""
     real = walk._Walk._end  # noqa: SLF001 - the very line that is broken
 
-    def end(self: Any, ended: Rest, changes: Sequence[Change], record: Record) -> walk.Outcome:
+    def end(self: Any, ended: Rest, changes: Sequence[Change], record: Record) -> Outcome:
         lines = [owed for owed in self.owed if isinstance(owed, Stepped)]
         rest = [owed for owed in self.owed if not isinstance(owed, Stepped)]
         self.tools.ledger.write(self.hands.lease, *rest)

@@ -19,8 +19,9 @@ from rotator.providers.base import Alive
 from rotator.providers.registry import plugins
 from rotator.references import Place, SeedRef
 from rotator.rotation import keyring
+from rotator.rotation.telling import Event, Outcome
 from rotator.rotation.tools import Door, SeedReader, Tools
-from rotator.rotation.walk import Event, Outcome, rotate
+from rotator.rotation.walk import rotate
 from rotator.sandbox.fakes import Fake
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_hook import client_for

@@ -16,7 +16,7 @@ from rotator.cli.reach import reach
 from rotator.clock import Clock
 from rotator.ledger import migrations
 from rotator.ledger.sql import SqlLedger
-from rotator.rotation.keyring import request
+from rotator.rotation.asking import request
 from rotator.sandbox import demo
 from rotator.sandbox.fakes import LOST_ANSWER, html
 from tests.integration.test_cli_chains import CHAIN
@@ -85,7 +85,8 @@ def test_a_ledger_that_fails_one_rotation_stops_no_other(
     here: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rotator.errors import LedgerError  # noqa: PLC0415
-    from rotator.rotation.walk import Outcome, rotate  # noqa: PLC0415
+    from rotator.rotation.telling import Outcome  # noqa: PLC0415
+    from rotator.rotation.walk import rotate  # noqa: PLC0415
 
     def fails(tools: Any, credential: Any, *more: Any) -> Outcome:
         if credential.qualified == ETL:

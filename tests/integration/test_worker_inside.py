@@ -19,7 +19,7 @@ from rotator.engine.worker import Order, Orders, Told, Worker
 from rotator.environment import load_settings
 from rotator.errors import LedgerError
 from rotator.model import Reason, State
-from rotator.rotation.walk import Outcome
+from rotator.rotation.telling import Outcome
 from rotator.settings import Settings
 
 PATIENCE = 10.0

@@ -12,8 +12,9 @@ from rotator.clock import new_id
 from rotator.ledger.facts import Manual, Record, Row, Stepped
 from rotator.ledger.sql import SqlLedger
 from rotator.model import State
+from rotator.rotation.telling import Event, Outcome
 from rotator.rotation.tools import Tools
-from rotator.rotation.walk import Event, Outcome, rotate
+from rotator.rotation.walk import rotate
 from rotator.sandbox.fakes import Fault, Reply, json_reply
 from rotator.sandbox.secrets_manager_hook import client_for
 from rotator.schedule import Schedule

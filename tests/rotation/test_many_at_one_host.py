@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from rotator.jobs.job import Credential
 from rotator.model import Reason, State
-from rotator.rotation.walk import Outcome, rotate
+from rotator.rotation.telling import Outcome
+from rotator.rotation.walk import rotate
 from rotator.sandbox.fakes import NOT_LISTENING, broken, html
 from rotator.schedule import Limits
 from rotator.store.base import SecretSpec

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from rotator.model import Reason, State
 from rotator.providers.base import Request
-from rotator.rotation import keyring
-from rotator.rotation.walk import Outcome, rotate
+from rotator.rotation import asking, keyring
+from rotator.rotation.telling import Outcome
+from rotator.rotation.walk import rotate
 from rotator.sandbox.fakes import LOST_ANSWER
 from tests.crash.doors import Effects
 from tests.rotation.stage import (
@@ -137,7 +138,7 @@ def test_a_chain_that_was_just_taken_over_is_not_spent_for_a_settle_time() -> No
     first.clock.at += 0 * SECOND
     spent = requests(first, REGENERATE)
     first.ledger = second.ledger
-    keyring_asked = keyring.request(
+    keyring_asked = asking.request(
         first.credential.qualified, first.clock.now(), "", tokens=frozenset({"refresh_token"})
     )
     second.ledger.ask(keyring_asked)

@@ -5,7 +5,7 @@ from typing import Any
 
 from rotator.errors import RotatorError
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Token
-from rotator.rotation import keyring
+from rotator.rotation import asking, keyring
 from rotator.rotation.tools import Tools
 from tests.simulation.citizen import PASSWORD_CHANGED, Citizen, lives
 
@@ -18,7 +18,7 @@ def help_out(tools: Tools, citizen: Citizen, told: str, digest: str) -> bool:
             keyring.adopt(tools, citizen.credential)
         elif "rotator seed" in told:
             _bring_token(tools, citizen)
-        asked = keyring.request(citizen.name, tools.clock.now(), "helped", again=True)
+        asked = asking.request(citizen.name, tools.clock.now(), "helped", again=True)
         tools.ledger.ask(asked)
     except RotatorError:
         return False

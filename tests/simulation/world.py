@@ -23,8 +23,9 @@ from rotator.ledger.writes import Rest
 from rotator.model import ACCESS_TOKEN, Reason, Shelf, State
 from rotator.rotation import keyring
 from rotator.rotation.gate import Gate
+from rotator.rotation.telling import Event
 from rotator.rotation.tools import Tools
-from rotator.rotation.walk import Event, rotate
+from rotator.rotation.walk import rotate
 from rotator.sandbox.kms import Kms
 from rotator.sandbox.secrets_manager import SecretsManager
 from rotator.sandbox.secrets_manager_hook import kms_client_for

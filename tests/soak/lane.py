@@ -17,7 +17,7 @@ from typing import Any
 from rotator.clock import Clock
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Shelf
-from rotator.rotation.keyring import request
+from rotator.rotation.asking import request
 from rotator.sandbox.stage import ended_by_signals
 from tests.soak.aftermath import Aftermath, aftermath, look
 from tests.soak.consumers import Calls, Consumers

@@ -14,7 +14,7 @@ from rotator.ledger.facts import Row
 from rotator.ledger.sql import SqlLedger
 from rotator.ledger.writes import Rest
 from rotator.model import Reason, Secret, State
-from rotator.rotation.walk import Event
+from rotator.rotation.telling import Event
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -12,7 +12,7 @@ from rotator.ledger.facts import Because, Mark, MarkKind, Stepped
 from rotator.ledger.writes import AddMark
 from rotator.model import REFRESH_TOKEN, Reason, Secret, Shelf, State, Token
 from rotator.providers.base import Alive, Dead, Unknown
-from rotator.rotation import keyring
+from rotator.rotation import asking, keyring
 from rotator.sandbox.alation import AlationFake
 from rotator.sandbox.fakes import LOST_ANSWER
 from tests.crash.scenarios import ALL
@@ -42,7 +42,7 @@ def ask_for_another(world: World) -> None:
     """A person asks for a new refresh token, an hour later."""
     world.clock.at += timedelta(hours=1)
     name, now = world.credential.qualified, world.clock.now()
-    world.ledger.ask(keyring.request(name, now, "", tokens=frozenset({REFRESH_TOKEN})))
+    world.ledger.ask(asking.request(name, now, "", tokens=frozenset({REFRESH_TOKEN})))
 
 
 def mark_spent(world: World, token: Token, because: Because) -> None:
@@ -186,11 +186,11 @@ def test_who_asks_is_named_also_behind_sudo_and_without_a_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SUDO_USER", "ada")
-    assert keyring.person().startswith("ada@")
+    assert asking.person().startswith("ada@")
     monkeypatch.delenv("SUDO_USER")
 
     def nameless() -> str:
         raise KeyError
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    assert keyring.person().startswith(f"uid {os.getuid()}@")
+    assert asking.person().startswith(f"uid {os.getuid()}@")

@@ -15,7 +15,7 @@ from rotator.environment import load_settings
 from rotator.ledger.facts import Stepped
 from rotator.ledger.writes import Rest
 from rotator.model import Reason, State
-from rotator.rotation.walk import Event
+from rotator.rotation.telling import Event
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CANARY = "hunter2-canary"

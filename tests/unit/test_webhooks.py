@@ -23,7 +23,7 @@ from rotator.ledger.base import Ledger
 from rotator.ledger.facts import OnRecord, Row, Stepped
 from rotator.model import Reason, Secret, Shelf, State
 from rotator.plan import Verb
-from rotator.rotation.walk import Outcome
+from rotator.rotation.telling import Outcome
 from rotator.sandbox.fakes import Fake, Reply, json_reply
 from rotator.sandbox.server import served
 from rotator.settings import Settings
