@@ -89,22 +89,38 @@ def test_beside_a_worker_that_cannot_reach_aws_the_cause_and_the_next_try_are_to
     assert "once a worker runs" not in said.out
 
 
-def test_health_alone_loads_neither_typer_nor_what_talks_to_anybody(here: Town) -> None:
-    heavy = ("typer", "rich", "boto3", "botocore", "httpx", "httpcore", "alembic", "sqlalchemy",
-             "apscheduler", "structlog")  # fmt: skip
+def loaded_by(here: Town, verb: str, heavy: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """The verb in a process of its own; its last line tells what it loaded, and its exit code."""
     program = (
-        "import sys; sys.argv = ['rotator', 'health', '--json']\n"
+        f"import sys; sys.argv = ['rotator', {verb!r}, '--json']\n"
         "from rotator.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: code = end.code\n"
         f"print([name for name in {heavy!r} if name in sys.modules], code, file=sys.stderr)"
     )
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program], env=here.environ, capture_output=True, text=True,
         check=False, timeout=60,
     )  # fmt: skip
+
+
+def test_health_alone_loads_neither_typer_nor_what_talks_to_anybody(here: Town) -> None:
+    heavy = ("typer", "rich", "boto3", "botocore", "httpx", "httpcore", "alembic", "sqlalchemy",
+             "apscheduler", "structlog")  # fmt: skip
+    done = loaded_by(here, "health", heavy)
     assert done.stderr == "[] 1\n"
     assert '"healthy": false' in done.stdout
+
+
+def test_status_loads_neither_what_talks_to_anybody_nor_what_another_database_needs(
+    here: Town,
+) -> None:
+    heavy = ("boto3", "botocore", "httpx", "httpcore", "alembic", "structlog", "jwt",
+             "sqlalchemy.dialects.postgresql")  # fmt: skip
+    here.run("rotate", "oauth")
+    done = loaded_by(here, "status", (*heavy, "sqlalchemy"))
+    assert done.stderr == "['sqlalchemy'] 0\n"
+    assert '"oauth/reports"' in done.stdout
 
 
 def test_health_alone_knows_its_one_option_and_tells_errors(here: Town) -> None:
