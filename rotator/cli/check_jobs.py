@@ -14,6 +14,12 @@ from rotator.sentences import within
 
 def files(house: House, jobs: set[str] | None) -> Iterator[Finding]:
     """Every mistake of every file, and what each job is; `jobs`: only those."""
+    if unread := house.book.unread:
+        yield Finding(
+            level=FAIL, part=unread.file, about=unread.file, what="job file", text=unread.text,
+            remedy=unread.remedy,
+        )  # fmt: skip
+        return
     for mistake in house.book.mistakes if jobs is None else ():
         place = f"line {mistake.line}" + (f", {mistake.field}" if mistake.field else "")
         file = Path(mistake.file)

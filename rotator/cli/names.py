@@ -47,7 +47,8 @@ def _unknown(pattern: str, there: Sequence[str], book: "JobBook | None") -> Unkn
         which = "a credential" if pattern == "*" else pattern
         return UnknownName(f"no worker has met {which} yet", remedy=_TO_MEET)
     remedy = _why_absent(pattern, book) or _nearest(pattern, there, book)
-    which = "" if pattern == "*" else f" {pattern}"  # nobody typed that: all are meant
+    # Nobody typed the star: all are meant.
+    which = "" if pattern == "*" else f" {pattern or repr(pattern)}"
     return UnknownName(f"there is no credential{which}", remedy=remedy)
 
 
@@ -79,6 +80,8 @@ def _nearest(pattern: str, there: Sequence[str], book: "JobBook | None") -> str:
 
 def _why_none(book: "JobBook | None") -> str:
     """No credential at all: all jobs are off, all files are broken, or there is none."""
+    if book and (unread := book.unread):
+        return f"{unread.text}: {unread.file}; {unread.remedy}"
     if book and book.mistakes:
         return "the job files have mistakes: `rotator check`"
     if off := [f"{job.name} until {job.off} is set" for job in (book.jobs if book else ())]:

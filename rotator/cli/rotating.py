@@ -50,9 +50,9 @@ def rotate(
     With --all the exit code is 3 where all went well, but job files with mistakes were left out.
     """
     if what not in _WHATS:
-        raise BadUsage(f"--what {what}", remedy=f"one of {', '.join(_WHATS)}")
+        raise BadUsage(f"--what cannot be {what}", remedy=f"one of {', '.join(_WHATS)}")
     if bool(names) == every:
-        raise BadUsage("name credentials, or say --all")
+        raise BadUsage("name credentials or say --all" + (", not both" if every else ""))
     from rotator.cli.opening import House
 
     house = House.open()
@@ -228,5 +228,8 @@ def _left_out(house: "House") -> int:
     files = len({mistake.file for mistake in house.book.mistakes})
     if not files:
         return Exit.DONE
+    if unread := house.book.unread:
+        out.warn(f"rotator: {unread.text}: {unread.file} ({unread.remedy})")
+        return Exit.WRONG
     out.warn(f"rotator: left out: {out.counted(files, 'job file')} with mistakes: `rotator check`")
     return Exit.WRONG

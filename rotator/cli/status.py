@@ -151,6 +151,9 @@ def _others(house: "House") -> None:
     for job in house.book.jobs:
         if job.off:
             out.say(f"{job.name}: off until {job.off} is set")
+    if unread := house.book.unread:
+        out.say(f"{unread.text}: {unread.file} ({unread.remedy})")
+        return
     if house.book.mistakes:
         files = len({mistake.file for mistake in house.book.mistakes})
         out.say(f"{out.counted(files, 'job file')} with mistakes: `rotator check`")

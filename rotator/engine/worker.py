@@ -7,15 +7,15 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from rotator import triage
 from rotator.engine import logs
 from rotator.engine.alerts import Alerts
+from rotator.engine.complaints import Complaints
 from rotator.engine.local import Feeder
 from rotator.engine.notify import Notifier
 from rotator.engine.scheduler import Timetable
 from rotator.engine.shares import Shares
 from rotator.engine.webhooks import Webhooks, published
-from rotator.errors import LedgerDamaged, LedgerError, LedgerGone, RotatorError
+from rotator.errors import BadJobs, LedgerDamaged, LedgerError, LedgerGone
 from rotator.jobs.job import JobBook
 from rotator.ledger.sql import SqlLedger
 from rotator.model import State
@@ -28,8 +28,6 @@ _LOOK = 5.0
 _GIVE_UP = 120.0
 """Seconds without a `watch` after which only a new process helps."""
 _PRUNE_EVERY = timedelta(days=1)
-_REPEAT = 60.0
-"""Seconds between two log lines about one failure that lasts."""
 
 
 class Order(Enum):
@@ -66,13 +64,13 @@ class Worker:
         self._alerts, self._webhooks, self._notifier = told
         self._log = logs.logger()
         self._tell = logs.observer(self._log, tools.clock)
+        self._complaints = Complaints(self._log, tools.clock)
         self._book = JobBook((), ())
         self._stale = False
         """The job files could not be read anew: that is still to be done."""
         self._rows = 0
         """Of the ledger, when the job files' were last made."""
         self._pruned_at: datetime | None = None
-        self._told_at: dict[str, float] = {}
         self._fatal: LedgerError | None = None
         """What only a new process or a person can mend."""
         self._slots = slots
@@ -97,7 +95,8 @@ class Worker:
         self._alerts.start()
         self._webhooks.start()
         self._timetable.start(self._book.jobs)
-        self._feeder.wish(self._stuck())
+        if not self._stale:  # else all that is due would be claimed, for nobody
+            self._feeder.wish(self._stuck())
         self._ready()
         try:
             code = self._obey(orders)
@@ -120,7 +119,7 @@ class Worker:
             if order is Order.STOP:
                 return 0
             if order is Order.RELOAD or self._stale:
-                self._reload()
+                self._reload(asked=order is Order.RELOAD)
             self._take_back()
             self._timetable.revive()
             if self._timetable.silence > _GIVE_UP:
@@ -141,21 +140,27 @@ class Worker:
         self._webhooks.close()
         self._log.info("stopped")
 
-    def _reload(self) -> None:
-        self._notifier.reloading()
+    def _reload(self, *, asked: bool) -> None:
+        """`asked`: by a person, who is told of the outcome whatever it is."""
+        if asked:
+            self._notifier.reloading()
         before = self._book
         try:
             self._follow(self._load())
-            self._timetable.follow(self._book.jobs)
-            self._feeder.wish(_changed(before.credentials, self._book))
-            self._stale = False
+            if not self._stale:
+                self._timetable.follow(self._book.jobs)
+                known = before.credentials
+                self._feeder.wish(_changed(known, self._book) if known else self._stuck())
         except LedgerError as error:
             self._book, self._stale = before, True
             self._broke("", error)
-        self._ready()
+        if asked or not self._stale:
+            self._ready()
 
     def _take_back(self) -> None:
         """What `rotator forget` deleted while its job file still gives it begins anew."""
+        if self._stale:  # no book to go by, or an old one
+            return
         try:
             if self._ledger.row_count() != self._rows:  # only `forget` deletes any
                 self._enrol()
@@ -163,6 +168,11 @@ class Worker:
             self._broke("", error)
 
     def _follow(self, book: JobBook) -> None:
+        """Where the folder cannot be read, all stays as it was: its tokens are to be kept alive."""
+        self._stale = book.unread is not None
+        if book.unread is not None:
+            self._broke("", BadJobs([book.unread]))
+            return
         for mistake in book.mistakes:
             self._log.error(
                 "a job file is wrong, and its job stands still",
@@ -221,22 +231,10 @@ class Worker:
         self._alerts.survey(self._ledger.rows())
 
     def _broke(self, name: str, error: Exception) -> None:
-        """Of a credential, or of the ledger: said once a minute at most, for it may last."""
+        """Of a credential, or of the ledger."""
         if isinstance(error, LedgerGone | LedgerDamaged):
             self._fatal = error
-        key = f"{name} {type(error).__name__}"
-        now = self._tools.clock.monotonic()
-        if now - self._told_at.get(key, float("-inf")) < _REPEAT:
-            return
-        self._told_at[key] = now
-        if isinstance(error, RotatorError):
-            facts: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
-            if trouble := triage.trouble_of(triage.outcome_of(error)):
-                facts |= {"class": trouble.name, "action": trouble.action}
-        else:
-            facts = {"exc_info": error}
-        event = "a rotation broke off" if name else "the schedule could not be read"
-        self._log.error(event, **({"credential": name} if name else {}), **facts)
+        self._complaints.tell(name, error)
 
 
 def _changed(before: Mapping[str, Any], book: JobBook) -> list[str]:

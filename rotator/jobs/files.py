@@ -47,15 +47,16 @@ def load(
         found = listed(folder)
     except OSError as error:
         text = f"the folder of job files cannot be read: {(error.strerror or '?').lower()}"
-        remedy = "Make it, or set ROTATOR_JOBS_DIR to where they are"
-        return JobBook((), (Mistake(str(folder), 1, "", text, remedy),))
+        remedy = "`rotator init` makes it, or set ROTATOR_JOBS_DIR to where they are"
+        unread = Mistake(str(folder), 1, "", text, remedy)
+        return JobBook((), (unread,), unread)
     files = [_File(path, settings, environ, known) for path in found.jobs]
     jobs = [job for file in files if (job := file.job())]
     _keep_apart(files)
     mistakes = sorted(mistake for file in files for mistake in file.report.mistakes)
     wrong = {mistake.file for mistake in mistakes}
     sound = tuple(job for job in jobs if job.file not in wrong)
-    return JobBook(sound, tuple(mistakes), tuple(map(str, found.strays)))
+    return JobBook(sound, tuple(mistakes), strays=tuple(map(str, found.strays)))
 
 
 class _Claim(NamedTuple):

@@ -71,6 +71,8 @@ class JobBook:
     """Those without a mistake, by name; also those that are off."""
     mistakes: tuple[Mistake, ...]
     """All of all files, by place."""
+    unread: Mistake | None = None
+    """Why the folder could not be read at all, where it could not: then that is the one mistake."""
     strays: tuple[str, ...] = ()
     """Files that look as if they were meant to be job files, and that nobody reads."""
 

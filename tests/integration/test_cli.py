@@ -122,8 +122,8 @@ def test_no_wait_stores_the_request_for_the_next_worker(here: Town) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "name credentials, or say --all"),
-        (("oauth", "--all"), "name credentials, or say --all"),
+        ((), "name credentials or say --all\n"),
+        (("oauth", "--all"), "name credentials or say --all, not both"),
         (("oauth", "--what", "root"), "one of access, refresh, both"),
         (("alatoin/etl",), "did you mean alation/etl?"),
         (("sso",), "did you mean alation/sso?"),

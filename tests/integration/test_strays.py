@@ -30,6 +30,19 @@ def test_status_counts_it(here: Town) -> None:
     )
 
 
+def test_a_folder_that_is_not_there_is_no_file_with_mistakes(here: Town) -> None:
+    gone = str(here.home / "gone")
+    told = "the folder of job files cannot be read: no such file or directory"
+    here.environ["ROTATOR_JOBS_DIR"] = gone
+    assert f"{told}: {gone} (`rotator init` makes it" in here.run("status").out
+    every = here.run("rotate", "--all")
+    assert (every.code, f"{told}: {gone}" in every.err) == (Exit.WRONG, True)
+    one = here.run("explain", "alation")
+    assert (one.code, f"({told}: {gone}; `rotator init`" in one.err) == (Exit.USAGE, True)
+    check = here.run("check", "--offline")
+    assert (check.code, f"fail  {gone}: {told} (" in check.out) == (Exit.WRONG, True)
+
+
 def test_whoever_asks_for_its_credential_is_told_of_it(here: Town) -> None:
     said = here.run("rotate", "alation/sso")
     assert said.code == Exit.USAGE

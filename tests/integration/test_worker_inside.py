@@ -191,6 +191,32 @@ def test_files_that_look_like_job_files_are_named_at_the_start_and_at_a_reload(
     assert "albato.yaml" in house.said.getvalue()
 
 
+def test_a_folder_that_is_gone_at_a_reload_takes_no_credential_with_it(house: House) -> None:
+    house.start()
+    house.until(lambda: house.walked)
+    jobs = house.settings.jobs_dir
+    away = jobs.rename(jobs.with_name("away"))
+    house.orders.put(Order.RELOAD)
+    house.says("the job files could not be read, and those that are known go on")
+    house.says("ready", 2)
+    assert [row.due_at is None for row in house.ledger.rows()] == [False]
+    assert list(house.worker.book.credentials) == ["oauth/reports"]
+    away.rename(jobs)
+    house.write("another")  # and nobody need ask once more
+    house.until(lambda: "oauth/reports another" in house.walked)
+
+
+def test_a_worker_that_starts_before_its_folder_is_mounted_begins_once_it_is(house: House) -> None:
+    jobs = house.settings.jobs_dir
+    house.ledger.enrol({"oauth": ["oauth/reports"]}, Clock().now())
+    away = jobs.rename(jobs.with_name("away"))
+    house.start()
+    assert [row.due_at is None for row in house.ledger.rows()] == [False]
+    away.rename(jobs)
+    house.until(lambda: "oauth/reports me" in house.walked)
+    house.says("ready", 2)
+
+
 def test_a_ledger_that_fails_a_reload_is_asked_again_until_it_works(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -265,7 +265,9 @@ def test_a_digest_of_one_credential_does_not_know_the_others(tmp_path: Path) -> 
 
 
 def test_a_missing_folder_is_one_mistake(tmp_path: Path) -> None:
-    (mistake,) = loaded(tmp_path / "nowhere").mistakes
+    book = loaded(tmp_path / "nowhere")
+    (mistake,) = book.mistakes
+    assert book.unread == mistake
     assert "no such file or directory" in mistake.text
     assert "ROTATOR_JOBS_DIR" in mistake.remedy
 
@@ -297,7 +299,7 @@ def test_what_looks_like_a_job_file_is_named_and_not_read(tmp_path: Path) -> Non
         (tmp_path / name).write_text(GOOD)
     (tmp_path / "mounted.tml").symlink_to("etl")
     strays = tuple(str(tmp_path / name) for name in sorted([*names, "mounted.tml"]))
-    assert loaded(tmp_path) == JobBook((), (), strays)
+    assert loaded(tmp_path) == JobBook((), (), strays=strays)
 
 
 @pytest.mark.parametrize(
