@@ -1,4 +1,4 @@
-"""When a job wants its tokens renewed, and how hard it may ask. Facts only: policy.py decides."""
+"""When a job wants its tokens renewed, and how hard it may ask. Facts only: policy decides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -11,7 +11,7 @@ from rotator.errors import RotatorError
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Row
 from rotator.model import ACCESS_TOKEN
-from rotator.policy import SKEW
+from rotator.policy.when import SKEW
 from rotator.readers import READERS, dead_for
 from rotator.rotation.sealed import spare_token
 from rotator.store.secrets_manager import SecretsManagerStore

@@ -9,7 +9,7 @@ from rotator.clock import Clock
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import OnRecord, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
-from rotator.policy import SHORT_LIFE, GaveWay, Renewal, fits, renewal
+from rotator.policy.when import SHORT_LIFE, GaveWay, Renewal, fits, renewal
 from rotator.providers.base import Grant
 from rotator.providers.registry import plugins
 from rotator.rotation.wants import terms

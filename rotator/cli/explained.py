@@ -7,7 +7,7 @@ from rotator.errors import LedgerError
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import MarkKind, Row
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf
-from rotator.plan import next_step
+from rotator.plan.table import next_step
 from rotator.rotation.look import Sight, look
 from rotator.rotation.resting import rest
 from rotator.rotation.sealed import parsed
@@ -72,7 +72,7 @@ LINES: Mapping[str, str] = {
     "revoke": "an old token to revoke, past every consumer's staleness",
     "obtain": "a token wanted, a grant usable, nothing open on what it would present",
 }
-"""Step -> the line of the table in rotator/plan.py."""
+"""Step -> the line of the table in rotator/plan/table.py."""
 
 
 def _secrets(tools: Tools, credential: Credential, sight: Sight) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Ledger
 from rotator.ledger.facts import OnRecord
 from rotator.model import Shelf
-from rotator.plan import Verb
+from rotator.plan.table import Verb
 from rotator.providers.base import Answer, Request
 from rotator.providers.http import Door
 from rotator.providers.tls import Trust

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from pydantic import AnyUrl, BaseModel
 
-from rotator import cron, policy
+from rotator import cron
 from rotator.durations import display
 from rotator.jobs.fields import SeedModel
 from rotator.jobs.report import Report, near
 from rotator.jobs.secret_fields import check_secret_name
 from rotator.jobs.toml_lines import Place
 from rotator.model import ACCESS_TOKEN
+from rotator.policy.when import FLOOR, SKEW, fits
 from rotator.providers.base import Plugin
 from rotator.references import Place as Where
 from rotator.references import SeedRef
@@ -104,7 +105,7 @@ def schedule(report: Report, facts: Schedule, plugin: Plugin) -> None:
         lifespan = said.lifespan or plugin.lifespans.get(name)
         staleness = facts.consumer_max_staleness if name == ACCESS_TOKEN else timedelta(0)
         place = ("schedule", name)
-        if lifespan and not policy.fits(lifespan, staleness):
+        if lifespan and not fits(lifespan, staleness):
             report.add((*place, "lifespan"), *_never_fits(lifespan, staleness))
             continue
         if said.cron:
@@ -121,14 +122,14 @@ def _window(report: Report, window: Window, lifespan: timedelta, staleness: time
     One that is renewed earlier may not: then a renewal falls outside, and no token dies of that.
     """
     gap = cron.largest_gap(window.cron, window.timezone)
-    room = lifespan - staleness - policy.SKEW
+    room = lifespan - staleness - SKEW
     if gap is None or gap - window.duration <= room:
         return
     shut = gap - window.duration
     text = (
         f"this window is shut for {display(shut)} at a time, and a token that lives"
         f" {display(lifespan)} has to be replaced within {display(room)} ({display(staleness)} for"
-        f" the slowest consumer, {display(policy.SKEW)} for clocks): next to no renewal would fall"
+        f" the slowest consumer, {display(SKEW)} for clocks): next to no renewal would fall"
         " into it"
     )
     remedy = f"have it shut for {display(room)} at most, or remove it"
@@ -162,16 +163,16 @@ def _renewed_every(facts: Schedule, plugin: Plugin) -> timedelta | None:
     lifespan = said.lifespan or plugin.lifespans.get(ACCESS_TOKEN)
     if said.cron:
         return timedelta(days=1) / max(cron.busiest_day(said.cron), 1)
-    return max(lifespan / 2, policy.FLOOR) if lifespan else None
+    return max(lifespan / 2, FLOOR) if lifespan else None
 
 
 def _never_fits(lifespan: timedelta, staleness: timedelta) -> tuple[str, str]:
-    earliest = max(lifespan / 4, policy.FLOOR)
-    room = lifespan - earliest - policy.SKEW
+    earliest = max(lifespan / 4, FLOOR)
+    room = lifespan - earliest - SKEW
     text = (
         f"a token that lives {display(lifespan)} is renewed {display(earliest)} after its issue at"
         f" the earliest, and then a consumer may hold it for {display(staleness)} more, with"
-        f" {display(policy.SKEW)} for clocks: it would be dead before"
+        f" {display(SKEW)} for clocks: it would be dead before"
     )
     if room < timedelta(0):
         return text, "have the provider issue tokens that live longer"

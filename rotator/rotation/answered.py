@@ -7,7 +7,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, Intent, Mark, MarkKind, Seal
 from rotator.ledger.writes import AddMark, Change, Close, Killed
 from rotator.model import ACCESS_TOKEN
-from rotator.policy import Holding, Source
+from rotator.policy.grants import Holding, Source
 from rotator.providers.base import Grant
 from rotator.rotation.look import Sight
 from rotator.rotation.sealed import Sealed

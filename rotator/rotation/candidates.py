@@ -13,7 +13,7 @@ from rotator.errors import SealError, SeedMissing
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Mark, Record, Seal
 from rotator.model import REFRESH_TOKEN, Token
-from rotator.policy import Holding, Source
+from rotator.policy.grants import Holding, Source
 from rotator.rotation.sealed import SEED_HOST, kept_token, seed_mark, spare_token, unpack_tokens
 from rotator.rotation.tools import Tools
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from rotator.ledger.facts import BackOff, Intent, Record
 from rotator.model import Reason
-from rotator.policy import TRIES_TO_SETTLE
+from rotator.policy.again import TRIES_TO_SETTLE
 
 
 def times_asked(record: Record, intent: Intent) -> int:

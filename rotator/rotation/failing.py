@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from rotator import errors
 from rotator.ledger.facts import BackOff, Record
 from rotator.model import Reason
-from rotator.policy import back_off as until
+from rotator.policy.again import back_off as until
 from rotator.rotation.jumps import holds
 from rotator.triage import reason_of
 

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, MarkKind, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
-from rotator.policy import SKEW, Choice, Holding, Source, choose, presentable
+from rotator.policy.grants import Choice, Holding, Source, choose, presentable
+from rotator.policy.when import SKEW
 from rotator.providers.base import Grant
 from rotator.rotation.candidates import Candidates, Held
 from rotator.rotation.doubts import long_doubts

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from rotator.ledger.facts import BackOff, Intent, Manual
-from rotator.policy import LONGEST_BACK_OFF, SKEW
+from rotator.policy.again import LONGEST_BACK_OFF
+from rotator.policy.when import SKEW
 
 VOID_BEYOND = LONGEST_BACK_OFF + timedelta(hours=1)
 """A back-off that ends further off than this was stored by a clock that jumped."""

@@ -7,8 +7,9 @@ from rotator.errors import AnotherLedger, Throttled, Unanswered, Unreachable
 from rotator.ledger.facts import Seal
 from rotator.ledger.writes import Change, Killed, Lift
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Token
-from rotator.plan import ADOPT, SEED, TURN, Step
-from rotator.policy import Holding
+from rotator.plan.seen import ADOPT, SEED, TURN
+from rotator.plan.table import Step
+from rotator.policy.grants import Holding
 from rotator.providers.base import Alive, Dead, Unknown, Verdict
 from rotator.rotation.answered import refused
 from rotator.rotation.doubts import long_doubts

@@ -11,8 +11,9 @@ from datetime import datetime
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Intent, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
-from rotator.plan import Seen
-from rotator.policy import Choice, Holding, Renewal, Source
+from rotator.plan.seen import Seen
+from rotator.policy.grants import Choice, Holding, Source
+from rotator.policy.when import Renewal
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.outlived import outlived
 from rotator.rotation.pairs import Pair, pair

@@ -25,8 +25,8 @@ from rotator.ledger.facts import Intent, Seal, Woken
 from rotator.ledger.foresight import answered
 from rotator.ledger.writes import Change, Close, Intend
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret, Shelf, Token
-from rotator.plan import Step
-from rotator.policy import Choice, Holding, Source
+from rotator.plan.table import Step
+from rotator.policy.grants import Choice, Holding, Source
 from rotator.providers.base import Grant, Request
 from rotator.rotation.failing import back_off
 from rotator.rotation.hands import Done, Hands

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Record
 from rotator.model import Shelf
-from rotator.policy import SKEW
+from rotator.policy.when import SKEW
 from rotator.store.base import Version
 
 HEARD = timedelta(hours=1)

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
-from rotator.policy import SKEW, Choice, Source, join
+from rotator.policy.grants import Choice, Source
+from rotator.policy.when import SKEW, join
 from rotator.providers.base import Grant, Provider
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.sealed import NO_PAIR, TURNED, handed_down, parsed, spare_fields

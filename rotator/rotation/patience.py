@@ -6,7 +6,8 @@ from rotator.errors import Garbled
 from rotator.ledger.facts import BackOff
 from rotator.ledger.writes import Change, Met, Reported
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Shelf, Token
-from rotator.policy import FLOOR, LONGEST_BACK_OFF, same_again
+from rotator.policy.again import LONGEST_BACK_OFF, same_again
+from rotator.policy.when import FLOOR
 from rotator.rotation.answered import Answered
 from rotator.rotation.failing import back_off
 from rotator.rotation.wants import Newest, due

@@ -12,7 +12,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, MarkKind, Seal
 from rotator.ledger.writes import Change, Drop, Killed, Lift, LiftMark, MarkRead
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Shelf, Token
-from rotator.policy import SKEW
+from rotator.policy.when import SKEW
 from rotator.rotation.answered import Answered, Reading, spent
 from rotator.rotation.look import Sight
 from rotator.rotation.patience import patience

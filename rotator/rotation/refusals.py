@@ -9,7 +9,9 @@ from datetime import datetime
 
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Mark, MarkKind, Record
-from rotator.policy import SKEW, Choice, Holding, Source, seed_again_at
+from rotator.policy.again import seed_again_at
+from rotator.policy.grants import Choice, Holding, Source
+from rotator.policy.when import SKEW
 from rotator.providers.base import Grant
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.tools import Tools

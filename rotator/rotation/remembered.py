@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import BackOff, Intent, Record, Seal
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
-from rotator.plan import AnswerSeen, IntentSeen, Seen
+from rotator.plan.seen import AnswerSeen, IntentSeen, Seen
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.jumps import asked_at, holds, is_void
 from rotator.rotation.shelves import shelf_seen

@@ -6,8 +6,9 @@ from rotator.jobs.job import Credential
 from rotator.ledger.facts import BackOff, Record
 from rotator.ledger.writes import Change, Met, Reported, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
-from rotator.plan import ShelfSeen, Step
-from rotator.policy import SKEW, GaveWay
+from rotator.plan.seen import ShelfSeen
+from rotator.plan.table import Step
+from rotator.policy.when import SKEW, GaveWay
 from rotator.providers.registry import plugins
 from rotator.rotation.doubts import long_doubts
 from rotator.rotation.jumps import asked_at

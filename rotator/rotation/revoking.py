@@ -7,7 +7,7 @@ again, and a server that knows the token no longer says yes (RFC 7009, 2.2).
 
 from rotator.ledger.writes import Revoked
 from rotator.model import ACCESS_TOKEN, Secret, Shelf, Token
-from rotator.plan import Step
+from rotator.plan.table import Step
 from rotator.rotation.hands import Done, Hands
 from rotator.rotation.look import Sight
 from rotator.rotation.sealed import parsed

@@ -4,8 +4,8 @@ from rotator.errors import InDoubt
 from rotator.ledger.facts import BackOff, Because, Intent
 from rotator.ledger.writes import Close
 from rotator.model import REFRESH_TOKEN, Reason, Shelf, Token
-from rotator.plan import Step
-from rotator.policy import asks_again, doubt_ends_at
+from rotator.plan.table import Step
+from rotator.policy.again import asks_again, doubt_ends_at
 from rotator.providers.base import Alive, Unknown, Verdict
 from rotator.rotation.answered import killed, spent
 from rotator.rotation.doubts import times_asked

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from rotator.ledger.facts import OnRecord, Record
 from rotator.model import Shelf
-from rotator.plan import Agreement, ShelfSeen
+from rotator.plan.seen import Agreement, ShelfSeen
 from rotator.store.base import Version
 
 LAG = timedelta(minutes=1)

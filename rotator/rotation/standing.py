@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Row
 from rotator.model import Shelf, State
-from rotator.policy import SKEW
+from rotator.policy.when import SKEW
 from rotator.schedule import Schedule
 
 _SETTLED = frozenset({State.PAUSED, State.NEEDS_A_PERSON, State.EXPIRED, State.ROTATING})

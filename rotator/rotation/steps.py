@@ -11,8 +11,8 @@ from rotator.errors import ForeignWriter, RotatorError, VerifyFailed
 from rotator.ledger.facts import OnRecord, Seal
 from rotator.ledger.writes import Change, Drop, Lift, Mended
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Reason, Shelf, Token
-from rotator.plan import Step
-from rotator.policy import FLOOR
+from rotator.plan.table import Step
+from rotator.policy.when import FLOOR
 from rotator.providers.base import Dead
 from rotator.rotation.hands import Done, Hands
 from rotator.rotation.look import Sight

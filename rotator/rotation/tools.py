@@ -8,7 +8,8 @@ from rotator.clock import Clock
 from rotator.ledger.base import Ledger
 from rotator.ledger.facts import Intent
 from rotator.model import Secret
-from rotator.policy import SKEW, Holding
+from rotator.policy.grants import Holding
+from rotator.policy.when import SKEW
 from rotator.providers.base import Answer, Grant, Provider, Request
 from rotator.references import SeedRef
 from rotator.rotation.gate import Gate

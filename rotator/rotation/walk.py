@@ -14,7 +14,8 @@ from rotator.ledger.facts import Lease, Manual, Record, Stepped
 from rotator.ledger.foresight import foreseen
 from rotator.ledger.writes import Change, Lift, Rest
 from rotator.model import Reason, State
-from rotator.plan import ADOPT, SEED, TURN, Step, Verb, next_step
+from rotator.plan.seen import ADOPT, SEED, TURN
+from rotator.plan.table import Step, Verb, next_step
 from rotator.rotation import steps
 from rotator.rotation.failing import back_off, told
 from rotator.rotation.hands import Done, Hands

@@ -13,8 +13,9 @@ from rotator.cron import next_firing, openings
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Intent, Record
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
-from rotator.plan import Want
-from rotator.policy import FLOOR, SKEW, Choice, Renewal, Source, Terms, join, renewal
+from rotator.plan.seen import Want
+from rotator.policy.grants import Choice, Source
+from rotator.policy.when import FLOOR, SKEW, Renewal, Terms, join, renewal
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.jumps import asked_at, is_void
 from rotator.rotation.remembered import worth_storing

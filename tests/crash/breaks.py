@@ -8,7 +8,7 @@ import pytest
 from rotator.ledger.facts import BackOff, Record, Stepped
 from rotator.ledger.writes import Change, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
-from rotator.plan import AnswerSeen, Seen
+from rotator.plan.seen import AnswerSeen, Seen
 from rotator.rotation import candidates, obtain, reading, remembered, settling, walk
 from rotator.rotation.hands import Hands
 from rotator.rotation.sealed import token_fields

@@ -19,7 +19,7 @@ from rotator.errors import BadSettings, ProviderError, SealError
 from rotator.jobs.files import load
 from rotator.ledger.sealing import Sealer
 from rotator.model import Secret
-from rotator.plan import next_step
+from rotator.plan.table import next_step
 from rotator.providers.base import Alive, Answer, Dead, Grant, Provider, Unknown
 from rotator.providers.registry import plugins
 from rotator.rotation.look import look

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from rotator import plan
 from rotator.cli import keys
 from rotator.cli.exits import MEANINGS, Exit, exit_for
 from rotator.cli.explained import LINES
@@ -23,6 +22,7 @@ from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.migrations import HEAD
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Shelf
+from rotator.plan import table
 from rotator.providers.registry import plugins
 from rotator.sandbox.fakes import broken, html
 from rotator.sandbox.iam import Guard
@@ -372,9 +372,9 @@ def test_what_a_provider_cannot_reads_on_from_those_words() -> None:
 
 
 def test_what_explain_calls_a_line_stands_in_the_plan() -> None:
-    assert set(LINES) == set(plan.Verb)
+    assert set(LINES) == set(table.Verb)
     for line in LINES.values():
-        assert f"| {line} |" in (plan.__doc__ or "")
+        assert f"| {line} |" in (table.__doc__ or "")
 
 
 def test_history_tells_every_step_the_newest_last(here: Town) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.ledger.facts import Manual
 from rotator.model import Reason, Secret, Shelf, State
-from rotator.plan import Step, Verb
+from rotator.plan.table import Step, Verb
 from rotator.providers.base import Answer, Request
 from rotator.references import SeedRef
 from rotator.rotation import walk

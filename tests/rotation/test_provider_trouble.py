@@ -9,7 +9,8 @@ import pytest
 from rotator.ledger.facts import Because, Mark, MarkKind
 from rotator.ledger.writes import AddMark
 from rotator.model import Reason, Secret, State, Token
-from rotator.policy import TRIES_TO_SETTLE, Holding, Source
+from rotator.policy.again import TRIES_TO_SETTLE
+from rotator.policy.grants import Holding, Source
 from rotator.providers.base import Alive
 from rotator.rotation import keyring
 from rotator.sandbox.fakes import (

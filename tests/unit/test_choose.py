@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring
-from rotator.policy import Choice, Holding, Refused, Source, choose
+from rotator.policy.grants import Choice, Holding, Refused, Source, choose
 from rotator.providers.base import Answer, Grant, Request
 
 REFRESH, ACCESS = frozenset({REFRESH_TOKEN}), frozenset({ACCESS_TOKEN})

@@ -33,7 +33,7 @@ from rotator.ledger.base import Ledger
 from rotator.ledger.facts import Because, Mark, MarkKind, Record, Row
 from rotator.ledger.sealing import Fingerprints, Sealer
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Secret
-from rotator.policy import Choice, Holding, Source
+from rotator.policy.grants import Choice, Holding, Source
 from rotator.providers.base import Grant, Settings
 from rotator.providers.registry import plugins
 from rotator.references import SeedRef

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rotator import errors
 from rotator.ledger.facts import BackOff, Record, Row
 from rotator.model import Reason
-from rotator.policy import same_again
+from rotator.policy.again import same_again
 from rotator.rotation.failing import back_off, told
 from rotator.rotation.remembered import active_back_offs
 from rotator.triage import reason_of

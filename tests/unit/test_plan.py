@@ -12,19 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotator import plan
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
-from rotator.plan import (
-    Agreement,
-    AnswerSeen,
-    IntentSeen,
-    Seen,
-    ShelfSeen,
-    Step,
-    Verb,
-    Want,
-    next_step,
-)
+from rotator.plan import table
+from rotator.plan.seen import Agreement, AnswerSeen, IntentSeen, Seen, ShelfSeen, Want
+from rotator.plan.table import Step, Verb, next_step
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -224,7 +215,7 @@ def judged(seen: Seen) -> Step:
 
 
 def rows() -> list[tuple[str, str]]:
-    found = re.findall(r"^\| (.+?) \| (.+?) \|$", plan.__doc__ or "", re.MULTILINE)
+    found = re.findall(r"^\| (.+?) \| (.+?) \|$", table.__doc__ or "", re.MULTILINE)
     assert found[0] == ("seen", "next")
     return found[1:]
 

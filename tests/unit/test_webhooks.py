@@ -22,7 +22,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Ledger
 from rotator.ledger.facts import OnRecord, Row, Stepped
 from rotator.model import Reason, Secret, Shelf, State
-from rotator.plan import Verb
+from rotator.plan.table import Verb
 from rotator.rotation.telling import Outcome
 from rotator.sandbox.fakes import Fake, Reply, json_reply
 from rotator.sandbox.server import served
