@@ -2,7 +2,7 @@
 
 Each part is imported when it is built, so that a verb pays for what it uses alone.
 """
-# ruff: noqa: PLC0415 - `rotator health` answers before boto3, httpx and alembic are even loaded
+# ruff: noqa: PLC0415 - `rotator health` answers before boto3, httpcore and alembic are even loaded
 
 import os
 import socket
@@ -219,7 +219,6 @@ def warm(settings: Settings, environ: Mapping[str, str]) -> None:
     What it finds counts for nothing: all is read again by whoever holds the ledger.
     """
     import boto3
-    import httpx
     from botocore.exceptions import BotoCoreError
 
     from rotator.ledger.sql import SqlLedger
@@ -227,7 +226,6 @@ def warm(settings: Settings, environ: Mapping[str, str]) -> None:
 
     load_book(settings, environ)
     Door(clock_of(settings)).close()
-    httpx.Client(trust_env=False).close()
     SqlLedger.in_memory().close()
     with suppress(BotoCoreError):  # said properly by the worker, once it is one
         boto3.session.Session().client("secretsmanager").close()

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import certifi
 import pytest
 from cryptography.hazmat.primitives import serialization
 
@@ -616,6 +617,23 @@ def demanding(certificate: Path, newest: str = "TLSv1_3") -> Callable[[socket.so
             return
 
     return serve
+
+
+def test_authorities_that_the_environment_names_take_the_place_of_the_usual(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def believed() -> int:
+        return Trust(certificate).context("a.example").cert_store_stats()["x509"]
+
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert believed() > 100  # Mozilla's, and one
+    monkeypatch.setenv("SSL_CERT_DIR", str(certificate.parent))
+    assert believed() == 1  # a folder's are read when they are needed
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    assert believed() > 100  # a file comes before a folder
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert believed() == 1
 
 
 def test_a_client_certificate_opens_mutual_tls(clock: Clock, certificate: Path) -> None:
