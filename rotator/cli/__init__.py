@@ -1,10 +1,12 @@
 """The command line: a module for each group of verbs, imported when it is asked for."""
 
+import os
 import sys
 
 
 def main() -> None:
     """`rotator`, `python -m rotator`. Health goes alone: it is asked often."""
+    _prepare_streams()
     if sys.argv[1:2] == ["health"] and not {"--help", "-h"} & set(sys.argv[2:]):
         from rotator.cli.health import main as health
 
@@ -14,3 +16,16 @@ def main() -> None:
 
     keep_memory_private()
     app()
+
+
+def _prepare_streams() -> None:
+    """Nothing that we print breaks on where it goes.
+
+    Python has None for a stream that was closed (`>&-`), and what is opened next would take its
+    number; and what a terminal's encoding cannot show is shown by its code.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - for good
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # they are files

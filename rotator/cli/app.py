@@ -1,7 +1,6 @@
 """All verbs, and what becomes of their errors: one line with the remedy, and an exit code."""
 
 import os
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -19,6 +18,7 @@ from rotator.cli import (
     explaining,
     history,
     living,
+    out,
     rekeying,
     rotating,
     running,
@@ -96,13 +96,13 @@ def told(verb: Callable[..., Any]) -> Callable[..., None]:
             code = verb(*args, **kwargs)
         except (typer.Exit, typer.Abort):
             raise
-        except BrokenPipeError:
-            _hang_up()
-            code = Exit.FAILED
         except Exception as error:
-            if os.environ.get(_DEBUG):
+            if out.is_cut_off(error):
+                code = Exit.FAILED
+            elif os.environ.get(_DEBUG):
                 raise
-            code = _tell(error)
+            else:
+                code = _tell(error)
         if code:
             raise typer.Exit(int(code))
 
@@ -110,8 +110,6 @@ def told(verb: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _tell(error: Exception) -> Exit:
-    from rotator.cli import out
-
     if isinstance(error, RotatorError):
         out.warn(f"rotator: {error}")
         return exit_for(error)
@@ -121,11 +119,6 @@ def _tell(error: Exception) -> Exit:
         f" line {where.lineno} ({_DEBUG}=1 shows the traceback; please report it)"
     )
     return Exit.FAILED
-
-
-def _hang_up() -> None:
-    """Whoever read us is gone (`| head`): the interpreter must not write to them at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _WATCH, _ACT, _KEEP, _BEGIN = "Watch", "Act", "Run", "Begin"

@@ -19,6 +19,10 @@ def main(arguments: Sequence[str]) -> int:
     except RotatorError as error:
         out.warn(f"rotator: {error}")
         return exit_for(error)
+    except OSError as error:
+        if out.is_cut_off(error):
+            return Exit.FAILED
+        raise
 
 
 def ask(*, as_json: bool) -> int:

@@ -47,8 +47,10 @@ def migrate(as_json: options.Json = False) -> None:
     from rotator.ledger import migrations
 
     house = House.open()
-    with house.lock().take():
-        copy = migrations.migrate(house.ledger_path)
+    copy = None
+    if house.has_ledger:  # or the lock, and its folder, would be made for nothing
+        with house.lock().take():
+            copy = migrations.migrate(house.ledger_path)
     if as_json:
         out.say_json({"schema": migrations.HEAD, "copy": str(copy) if copy else None})
     elif copy:

@@ -4,7 +4,9 @@ Nothing here takes markup from what it prints, and what is no printable text is 
 replacement: a reason typed by a person must not drive another's terminal.
 """
 
+import errno
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CUT_OFF = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _COLOURS = {
     "fresh": "green",
     "ok": "green",
@@ -48,6 +51,19 @@ def console(*, stderr: bool = False) -> "Console":
 def clean(text: object) -> str:
     """Without control characters; tabs go too, line breaks stay."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", str(text).replace("\t", " "))
+
+
+def is_cut_off(error: Exception) -> bool:
+    """Whether what we print arrives nowhere; then the interpreter does not try again at its end.
+
+    That a reader is gone (`| head`) is nobody's trouble, that a disk is full is told.
+    """
+    if not isinstance(error, OSError) or error.errno not in _CUT_OFF or error.filename:
+        return False
+    if not isinstance(error, BrokenPipeError):
+        warn(f"rotator: what it has to say cannot be written: {error.strerror}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def say(*lines: object) -> None:

@@ -33,8 +33,8 @@ def rekey(
     house = House.open()
     settings = house.settings
     with (
+        house.ledger() as ledger,  # first: where there is none, no lock is made
         house.lock().take(),
-        house.ledger() as ledger,
         assembly.open_present_holder(settings, ledger, old_key_file) as old,
         assembly.open_key_holder(settings) as new,
     ):

@@ -79,5 +79,7 @@ def _meaning(error: BaseException, path: Path | None) -> LedgerError:
         if name.startswith(known):
             kind = LedgerDamaged if known in _DAMAGES else LedgerError
             return kind(f"{text}: {path}" if path else text, remedy=remedy)
+    if isinstance(error, UnicodeError):
+        return LedgerError("the ledger refused text that is not UTF-8", remedy="write it in UTF-8")
     said = f": {error}" if isinstance(error, sqlite3.Error) else ""  # names of columns, no values
     return LedgerError(f"the ledger refused: {name or type(error).__name__}{said}")

@@ -2,12 +2,17 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+import pytest
 
 from rotator.cli.exits import Exit
 from rotator.clock import Clock
@@ -141,14 +146,64 @@ def test_a_worker_without_a_region_does_not_start(here: Town) -> None:
 
 def test_the_reader_of_a_pipe_may_hang_up(here: Town) -> None:
     here.run("rotate", "oauth")
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as gone:
-        done = subprocess.run(
-            [sys.executable, "-u", "-m", "rotator", "status"], env=here.environ, stdout=gone,
-            stderr=subprocess.PIPE, text=True, check=False, timeout=60,
-        )  # fmt: skip
-    assert (done.returncode, done.stderr) == (Exit.FAILED, "")
+    for verb in ("status", "health"):
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w") as gone:
+            assert printed(here, verb, gone) == (Exit.FAILED, "")
+
+
+def printed(here: Town, verb: str, to: IO[str]) -> tuple[int, str]:
+    """Code and errors of a verb whose output goes somewhere odd."""
+    done = subprocess.run(
+        [sys.executable, "-u", "-m", "rotator", verb], env=here.environ, stdout=to,
+        stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("verb", ["status", "health"])
+def test_a_disk_that_is_full_is_told_as_what_it_is(here: Town, verb: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        code, said = printed(here, verb, full)
+    assert code == Exit.FAILED
+    assert said == "rotator: what it has to say cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("verb", "closed"), [("status", "1"), ("health", "1"), ("explain no", "2")]
+)
+def test_a_stream_that_is_closed_takes_nothing_and_breaks_nothing(
+    here: Town, verb: str, closed: str
+) -> None:
+    command = f"{shlex.quote(sys.executable)} -m rotator {verb} {closed}>&-"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], env=here.environ, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("", "")
+    assert done.returncode == {"status": 0, "health": 1, "explain no": Exit.USAGE}[verb]
+
+
+def test_a_terminal_that_knows_no_umlaut_shows_its_code(here: Town) -> None:
+    here.run("rotate", "oauth")
+    said = here.run("pause", "oauth", "--why", "\N{SNOWMAN} comes")
+    assert said.code == 0
+    assert "\\u2603 comes" in here.spawn("status", PYTHONIOENCODING="latin-1").out
+
+
+def test_a_reason_that_is_no_text_is_told(here: Town) -> None:
+    here.run("rotate", "oauth")
+    said = here.run("pause", "oauth", "--why", "\udcff")
+    assert said.code == Exit.FAILED
+    assert "the ledger refused text that is not UTF-8 (write it in UTF-8)" in said.err
+
+
+def test_what_has_nothing_to_do_leaves_nothing_behind(here: Town) -> None:
+    assert "nothing to do" in here.run("migrate").out
+    assert "there is no ledger yet" in here.run("rekey").err
+    assert not (here.home / "state").exists()
 
 
 def test_shells_complete_verbs_and_names(here: Town) -> None:
