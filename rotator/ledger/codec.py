@@ -234,14 +234,15 @@ def seal_columns(of: Seal) -> dict[str, Any]:
     }
 
 
-def mark(kind: str, key: str, at: int, because: str, text: str, times: int = 1) -> Mark:
+def mark(by: str, kind: str, found: Any, times: int = 1) -> Mark:
     return Mark(
         kind=MarkKind(kind),
-        key=key,
-        at=instant(at),
-        because=Because(because),
-        text=text,
+        key=found.key,
+        at=instant(found.at),
+        because=Because(found.because),
+        text=found.text,
         times=_often(times),
+        by=by,
     )
 
 

@@ -175,6 +175,8 @@ class Mark:
     text: str = ""
     times: int = 1
     """Refused so often in a row, the last time at `at`."""
+    by: str = ""
+    """The credential whose walk made it first: the ledger fills it in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,10 +92,19 @@ def of(connection: Connection, whose: str) -> tuple[facts.Mark, ...]:
     """Refusals, and what is spent or not: few, however long a chain has been turning."""
     refusals = connection.all(_refusals, {"credential_": whose})
     doubts = connection.all(_doubts, {"credential_": whose})
-    rows = [*(tuple(row) for row in refusals), *((_SPENT, *row) for row in doubts)]
-    return codec.decoded("mark", whose, lambda: tuple(codec.mark(*row) for row in rows))
+    return codec.decoded(
+        "mark",
+        whose,
+        lambda: (
+            *(codec.mark(whose, row.kind, row, row.times) for row in refusals),
+            *(codec.mark(whose, _SPENT, row) for row in doubts),
+        ),
+    )
 
 
 def spent(connection: Connection, keys: Collection[str]) -> tuple[facts.Mark, ...]:
     rows = [row for key in sorted(keys) for row in connection.all(_this, {"key_": key})]
-    return tuple(codec.decoded("spent", whose, codec.mark, _SPENT, *row) for whose, *row in rows)
+    return tuple(
+        codec.decoded("spent", row.by_credential, codec.mark, row.by_credential, _SPENT, row)
+        for row in rows
+    )

@@ -91,6 +91,12 @@ class Holdings:
         return frozenset(key for key in self.doubted if self._candidates.spent[key].at < at)
 
     @property
+    def spent_by_others(self) -> list[str]:
+        """Who else has spent what is held: a seed of two credentials, or one that was renamed."""
+        whose = {mark.by for mark in self._candidates.spent.values()}
+        return sorted(whose - {self._record.row.credential})
+
+    @property
     def trouble(self) -> Reason:
         """Why no grant can be used: what stands in the way of whatever is held."""
         kept = [each.holding for each in self._by_name.get(REFRESH_TOKEN, ())]

@@ -127,11 +127,20 @@ def _text(credential: Credential, sight: Sight, state: State) -> str:
     if state is State.NEEDS_A_PERSON and waiting and not sight.seen.stuck:
         return waiting[0].text
     if state is State.NEEDS_A_PERSON:
-        return "; ".join([_remedy(credential, sight), *sight.holdings.missing, *_next_try(sight)])
+        more = [*_spent_elsewhere(sight), *sight.holdings.missing, *_next_try(sight)]
+        return "; ".join([_remedy(credential, sight), *more])
     if sight.seen.back_offs:
         return _newest(sight).text or _newest(sight).reason
     gave_way = sight.access_due.gave_way if sight.access_due else GaveWay.NOTHING
     return "" if gave_way is GaveWay.NOTHING else gave_way
+
+
+def _spent_elsewhere(sight: Sight) -> list[str]:
+    """Who took the seed that this credential lives by; nothing else here tells of it."""
+    return [
+        f"the one here was spent by {name}, and no two credentials can live by one"
+        for name in sight.holdings.spent_by_others
+    ]
 
 
 def _next_try(sight: Sight) -> list[str]:

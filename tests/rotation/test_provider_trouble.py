@@ -213,6 +213,21 @@ def test_a_fresh_seed_takes_the_place_of_a_dead_chain(name: str) -> None:
     assert played.kept()["refresh_token"] != old
 
 
+def test_a_seed_that_another_credential_has_spent_names_that_one() -> None:
+    played = world(OAUTH)
+    now, other = played.clock.now(), "oauth2/twin"
+    played.ledger.enrol({"oauth2": [played.credential.qualified, other]}, now)
+    seed = played.tools.fingerprints.fingerprint(Secret(played.values["refresh_token"]))
+    spent = Mark(kind=MarkKind.SPENT, key=seed, at=now, because=Because.ANSWERED)
+    lease = played.ledger.take(other, "another", now, now + MINUTE)
+    assert lease is not None
+    played.ledger.write(lease, AddMark(mark=spent))
+    played.rotate()
+    assert state(played) is State.NEEDS_A_PERSON
+    assert "spent by oauth2/twin" in played.row.text
+    played.ledger.forget(other)
+
+
 @pytest.mark.parametrize("name", [OAUTH, SSO])
 def test_a_mistyped_seed_never_replaces_a_living_chain(name: str) -> None:
     played = world(name)

@@ -164,7 +164,7 @@ def every_change() -> list[Change]:
 
 
 def mark(kind: MarkKind = MarkKind.SPENT, because: Because = Because.ANSWERED) -> Mark:
-    return Mark(kind=kind, key="k" * 64, at=NOW, because=because, text="by request-1")
+    return Mark(kind=kind, key="k" * 64, at=NOW, because=because, text="by request-1", by=ETL)
 
 
 def back_off(**changed: Any) -> BackOff:

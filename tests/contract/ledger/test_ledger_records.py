@@ -69,6 +69,12 @@ def test_what_may_be_spent_is_shown_to_its_own_credential(ledger: Ledger) -> Non
     assert look(ledger, BI).marks == ()
 
 
+def test_a_spent_token_names_the_credential_that_spent_it_first(ledger: Ledger) -> None:
+    write(ledger, AddMark(mark=mark()))
+    write(ledger, AddMark(mark=mark()), credential=BI)
+    assert [found.by for found in ledger.spent(["k" * 64])] == [ETL]
+
+
 def test_a_token_stays_spent_when_its_credential_is_forgotten(ledger: Ledger) -> None:
     write(ledger, AddMark(mark=mark()))
     ledger.forget(ETL)
