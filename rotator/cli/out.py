@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,12 @@ from rotator.durations import display
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+_GAP = 2
+"""Blanks between two columns."""
+_LONGEST_WORD = 48
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _CUT_OFF = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -89,18 +95,71 @@ def say_json(found: object) -> None:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table without rules; a state is coloured wherever it stands."""
+    """A table without rules, or a block for each row where a terminal is too narrow for it.
+
+    A state is coloured wherever it stands. No name is ever cut: somebody will want to copy it.
+    """
+    cells = [[clean(cell) for cell in row] for row in rows]
+    to = console()
+    room = to.width - _GAP * (len(heads) - 1)
+    widths = _widths(list(zip(heads, *cells, strict=True)), room)
+    with to.capture() as captured:
+        if sum(widths) <= room:
+            to.print(_columns(heads, cells, widths))
+        else:
+            to.print(*_blocks(heads, cells), sep="\n\n", soft_wrap=True)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Of each column: narrowed to the room there is, but never below its longest word."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in columns]
+    spare = [
+        wide - max(map(_longest_word, column)) for wide, column in zip(widths, columns, strict=True)
+    ]
+    while sum(widths) > room and any(spare):
+        widest = spare.index(max(spare))
+        widths[widest] -= 1
+        spare[widest] -= 1
+    return widths
+
+
+def _longest_word(text: str) -> int:
+    """What a column must hold; prose has words that no column is widened for."""
+    from rich.cells import cell_len
+
+    return min(max(map(cell_len, text.split()), default=0), _LONGEST_WORD)
+
+
+def _columns(heads: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> "Table":
     from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for head, width in zip(heads, widths, strict=True):
+        shown.add_column(head, width=width, overflow="fold")
+    for row in rows:
+        shown.add_row(*map(_coloured, row))
+    return shown
+
+
+def _blocks(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> "Iterator[Text]":
+    """A line for each cell, the row's first one above."""
     from rich.text import Text
 
-    shown = Table(*heads, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for row in rows:
-        cells = [clean(cell) for cell in row]
-        shown.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in cells))
-    to = console()
-    with to.capture() as captured:
-        to.print(shown)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201
+    width = max(map(len, heads))
+    for first, *others in rows:
+        lines = [Text(first, style="bold")]
+        for head, cell in zip(heads[1:], others, strict=True):
+            lines.append(Text(f"  {head.lower():<{width}}  ").append_text(_coloured(cell)))
+        yield Text("\n").join(lines)
+
+
+def _coloured(cell: str) -> "Text":
+    from rich.text import Text
+
+    return Text(cell, style=_COLOURS.get(cell, ""))
 
 
 def instant(at: datetime | None) -> str:
