@@ -3,12 +3,13 @@
 Such a token may be alive, and then it is the only key to its chain: it is never presented to find
 out, and it is not given up because another grant is there. That grant is used beside the doubt; a
 new refresh token of it takes the place of the doubtful one, and nothing else of it ends the doubt.
+What the request may have killed is not waited for: consumers hold it.
 """
 
 from collections.abc import Iterator
 
 from rotator.ledger.facts import BackOff, Intent, Record
-from rotator.model import Reason
+from rotator.model import ACCESS_TOKEN, Reason
 from rotator.policy.again import TRIES_TO_SETTLE
 
 
@@ -23,3 +24,9 @@ def long_doubts(record: Record) -> Iterator[tuple[Intent, BackOff]]:
     for intent in record.open_intents:
         if times_asked(record, intent) >= TRIES_TO_SETTLE:
             yield intent, record.back_offs[f"settle:{intent.id}"]
+
+
+def killed_through(record: Record) -> int:
+    """Access tokens up to this generation may be dead, whatever their dates."""
+    killing = (intent for intent, _ in long_doubts(record) if ACCESS_TOKEN in intent.kills)
+    return max([record.row.killed_through, *(intent.generation - 1 for intent in killing)])

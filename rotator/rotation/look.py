@@ -14,6 +14,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf
 from rotator.plan.seen import Seen
 from rotator.policy.grants import Choice, Holding, Source
 from rotator.policy.when import Renewal
+from rotator.rotation.doubts import killed_through
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.outlived import outlived
 from rotator.rotation.pairs import Pair, pair
@@ -69,7 +70,7 @@ class Sight:
     def published_lives(self) -> bool:
         """Whether what is published lives for longer than consumers need to notice a change."""
         version, now = self.versions.get(Shelf.TOKEN), self.seen.now
-        if version is None or version.generation <= self.record.row.killed_through:
+        if version is None or version.generation <= killed_through(self.record):
             return False
         expires_at = parsed(version.fields.get("expires_at", ""))
         return expires_at is not None and now + self.schedule.consumer_max_staleness < expires_at

@@ -16,6 +16,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason
 from rotator.policy.grants import Choice, Source
 from rotator.policy.when import SKEW, join
 from rotator.providers.base import Grant, Provider
+from rotator.rotation.doubts import killed_through
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.sealed import NO_PAIR, TURNED, handed_down, parsed, spare_fields
 from rotator.rotation.wants import Newest, due
@@ -118,7 +119,7 @@ def spared(provider: Provider, holdings: Holdings, choice: Choice, published: in
 
 def _in_use(record: Record, access: Newest, now: datetime) -> bool:
     """Whether there is a living token that a renewal could kill."""
-    killed = access.generation <= record.row.killed_through
+    killed = access.generation <= killed_through(record)
     return not killed and access.expires_at is not None and now < access.expires_at
 
 

@@ -14,6 +14,7 @@ from rotator.ledger.writes import Change, Drop, Killed, Lift, LiftMark, MarkRead
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Shelf, Token
 from rotator.policy.when import SKEW
 from rotator.rotation.answered import Answered, Reading, spent
+from rotator.rotation.doubts import killed_through
 from rotator.rotation.look import Sight
 from rotator.rotation.patience import patience
 from rotator.rotation.refusing import refusal
@@ -110,7 +111,7 @@ def _same_access(answered: Answered, arrived: Keyring) -> bool:
     token, version = arrived.get(ACCESS_TOKEN), answered.sight.versions.get(Shelf.TOKEN)
     if token is None or version is None or not _is_published(answered, token):
         return False
-    return version.generation > answered.sight.record.row.killed_through
+    return version.generation > killed_through(answered.sight.record)
 
 
 def _same_refresh(answered: Answered, token: Token) -> bool:

@@ -10,7 +10,7 @@ from rotator.plan.seen import ShelfSeen
 from rotator.plan.table import Step
 from rotator.policy.when import SKEW, GaveWay
 from rotator.providers.registry import plugins
-from rotator.rotation.doubts import long_doubts
+from rotator.rotation.doubts import killed_through, long_doubts
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.look import Sight
 from rotator.rotation.remembered import active_back_offs
@@ -98,7 +98,7 @@ def _hangs_in_doubt(sight: Sight) -> list[BackOff]:
         waiting
         for intent, waiting in long_doubts(sight.record)
         if sight.holdings.without(intent.spends or "") is None
-        and (_dead(sight) or _late(sight) or sight.access is None or ACCESS_TOKEN in intent.kills)
+        and (_dead(sight) or _late(sight) or sight.access is None)
     ]
 
 
@@ -107,7 +107,7 @@ def _dead(sight: Sight) -> bool:
     access = sight.access
     if access is None:
         return False
-    killed = access.generation <= sight.record.row.killed_through
+    killed = access.generation <= killed_through(sight.record)
     return killed or (access.expires_at is not None and access.expires_at <= sight.seen.now)
 
 

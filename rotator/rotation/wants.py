@@ -16,6 +16,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.plan.seen import Want
 from rotator.policy.grants import Choice, Source
 from rotator.policy.when import FLOOR, SKEW, Renewal, Terms, join, renewal
+from rotator.rotation.doubts import killed_through
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.jumps import asked_at, is_void
 from rotator.rotation.remembered import worth_storing
@@ -116,7 +117,7 @@ def reason_for(
     asked = _last_asked(record, name, now)
     if newest is None:
         return Reason.MISSING if name == ACCESS_TOKEN else (Reason.ASKED_FOR if asked else None)
-    if name == ACCESS_TOKEN and newest.generation <= record.row.killed_through:
+    if name == ACCESS_TOKEN and newest.generation <= killed_through(record):
         return Reason.KILLED
     if asked and (newest.issued_at is None or newest.issued_at < asked):
         return Reason.ASKED_FOR

@@ -577,10 +577,25 @@ def in_doubt(fault: Fault, name: str = OAUTH_ASKED) -> World:
     played = world(name, job=INTROSPECTED, access_lifespan=12 * HOUR, refresh_lifespan=30 * DAY)
     played.rotate()
     played.clock.at = played.row.due_at or played.clock.at
+    unclear(played, fault)
+    return played
+
+
+def killing(name: str) -> World:
+    """As in_doubt, but the access token is not due, and the request may have ended it."""
+    job = {**INTROSPECTED, "kills_access_token": True}
+    played = world(name, job=job, access_lifespan=12 * HOUR, kills_access_token=True)
+    played.rotate()
+    played.clock.at += HOUR
+    ask(played, "refresh_token")
+    unclear(played, LOST_ANSWER)
+    return played
+
+
+def unclear(played: World, fault: Fault) -> None:
     played.fake.fail_next(TOKEN_PATH, fault)
     played.fake.fail_next(INTROSPECT, html(502), times=1_000_000)
     played.rotate()
-    return played
 
 
 def asked_about(played: World) -> int:
@@ -710,6 +725,21 @@ def test_another_grant_is_used_beside_a_token_in_doubt_after_three_unclear_answe
     assert grants_used(played)[0] == "client_credentials"
     assert works(played)
     assert "another grant is left" in played.row.text
+
+
+def test_what_a_request_in_doubt_may_have_killed_is_replaced_by_another_grant() -> None:
+    played = killing(FALLBACK)
+    assert not works(played)
+    run(played, 5 * MINUTE)
+    assert works(played)
+    assert not counts_as_spent(played)
+
+
+def test_a_token_that_a_request_in_doubt_may_have_killed_is_told_of_at_once() -> None:
+    played = killing(OAUTH_ASKED)
+    run(played, 5 * MINUTE)
+    assert state(played) is State.NEEDS_A_PERSON
+    assert played.row.reason is Reason.IN_DOUBT
 
 
 @pytest.mark.parametrize("fault", [LOST_REQUEST, LOST_ANSWER], ids=["alive", "spent"])
