@@ -99,7 +99,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
     A state is coloured wherever it stands. No name is ever cut: somebody will want to copy it.
     """
-    cells = [[clean(cell) for cell in row] for row in rows]
+    cells = [[clean(cell).replace("\n", " ") for cell in row] for row in rows]
     to = console()
     room = to.width - _GAP * (len(heads) - 1)
     widths = _widths(list(zip(heads, *cells, strict=True)), room)

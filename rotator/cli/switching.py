@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rotator.cli import options
+from rotator.cli.exits import BadUsage
 
 if TYPE_CHECKING:
     from rotator.ledger.base import Ledger
@@ -20,6 +21,8 @@ def pause(
     from rotator.cli.opening import House
     from rotator.rotation.asking import person
 
+    if not why.strip():
+        raise BadUsage("--why says nothing", remedy="the next person must know if they may resume")
     house = House.open()
     now = house.clock.now()
     with house.ledger() as ledger:

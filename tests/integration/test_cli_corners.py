@@ -200,6 +200,8 @@ def test_check_asks_for_dates_that_nobody_tells(here: Town) -> None:
 
 
 def test_migrate_says_where_the_copy_is(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    with here.ledger():
+        pass
     monkeypatch.setattr(migrations, "migrate", lambda _: Path("/state/ledger.db.before-0002"))
     assert "the copy from before is /state/ledger.db.before-0002" in here.run("migrate").out
 

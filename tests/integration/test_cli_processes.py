@@ -193,6 +193,18 @@ def test_a_terminal_that_knows_no_umlaut_shows_its_code(here: Town) -> None:
     assert "\\u2603 comes" in here.spawn("status", PYTHONIOENCODING="latin-1").out
 
 
+def test_a_pause_without_a_reason_is_refused(here: Town) -> None:
+    here.run("rotate", "oauth")
+    said = here.run("pause", "oauth", "--why", " ")
+    assert said.code == Exit.USAGE
+    assert "--why says nothing" in said.err
+
+
+def test_a_reason_of_two_lines_is_one_in_a_table(here: Town) -> None:
+    here.run("rotate", "oauth", "--why", "first\nsecond")
+    assert "first second" in here.run("history").out
+
+
 def test_a_reason_that_is_no_text_is_told(here: Town) -> None:
     here.run("rotate", "oauth")
     said = here.run("pause", "oauth", "--why", "\udcff")
