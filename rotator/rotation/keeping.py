@@ -59,7 +59,7 @@ def _keep_late(hands: Hands, sight: Sight, seal: Seal, token: Token) -> Done:
     """
     host = seal.intent.host
     there = replace(hands.credential.provider, host=host)
-    carried, at_hand = handed_down(there, sight.keyring), sight.holdings.kept
+    carried, at_hand = handed_down(there, sight.holdings.keyring), sight.holdings.kept
     assert at_hand is not None  # noqa: S101 - else nothing would be overtaken
     if hands.tools.fingerprints.fingerprint(at_hand.value) == seal.intent.spends:
         at_hand = token
@@ -81,7 +81,7 @@ def _turn(hands: Hands, sight: Sight) -> Done:
     spare, at_hand = sight.holdings.spare, sight.holdings.kept
     assert spare is not None  # noqa: S101 - they are what made this the next step
     assert at_hand is not None  # noqa: S101
-    carried = handed_down(hands.credential.provider, sight.keyring)
+    carried = handed_down(hands.credential.provider, sight.holdings.keyring)
     generation, now = hands.next_generation(sight.record), hands.tools.clock.now()
     verdict = _said_of(hands, spare.token)
     if isinstance(verdict, Dead):
@@ -89,7 +89,7 @@ def _turn(hands: Hands, sight: Sight) -> Done:
         changes = hands.put_keyring(new_id(), at_hand, generation, alone)
         text = f"the provider disowns the second chain: {verdict.text}"
         return Done([*changes, Lift(what="keep:turn")], outcome="Rejected", text=text)
-    apart = stands_apart(sight.keyring, sight.access.generation if sight.access else 0)
+    apart = stands_apart(sight.holdings.keyring, sight.access.generation if sight.access else 0)
     turned = carried | spare_fields(at_hand) | {TURNED: "" if apart else str(generation)}
     changes = hands.put_keyring(new_id(), spare.token, generation, turned)
     return Done([*changes, Lift(what="keep:turn")], text=f"generation {generation}")
@@ -115,7 +115,7 @@ def _keep_seed(hands: Hands, sight: Sight) -> Done:
     mark = seed_mark(hands.credential.provider, hands.credential.qualified, token.value)
     dated = _dated(hands, token, verdict)
     generation = hands.next_generation(sight.record)
-    carried = handed_down(hands.credential.provider, sight.keyring)
+    carried = handed_down(hands.credential.provider, sight.holdings.keyring)
     carried |= {"seed": mark, SEED_HOST: "", "adopted_at": "", TURNED: str(generation)}
     changes = hands.put_keyring(new_id(), dated, generation, carried)
     over = [Lift(what="keep:seed"), *_replaced(sight)]
@@ -158,7 +158,7 @@ def _adopt(hands: Hands, sight: Sight) -> Done:
             "the keyring belongs to another ledger and its token is not known to be alive",
             remedy=f"stop the other worker, then: rotator adopt {hands.credential.qualified}",
         )
-    carried = handed_down(hands.credential.provider, sight.keyring)
+    carried = handed_down(hands.credential.provider, sight.holdings.keyring)
     carried["adopted_at"] = instant(hands.tools.clock.now())
     generation = hands.next_generation(sight.record)
     changes = hands.put_keyring(new_id(), token, generation, carried)

@@ -81,12 +81,6 @@ class Sight:
         version = self.versions.get(Shelf.TOKEN)
         return version.fields if version else {}
 
-    @property
-    def keyring(self) -> Mapping[str, str]:
-        """The fields of the worker's own secret."""
-        version = self.versions.get(Shelf.KEYRING)
-        return version.fields if version else {}
-
 
 def look(
     tools: Tools,

@@ -47,7 +47,11 @@ def _reason(sight: Sight, step: Step) -> Reason:
 def _newest(sight: Sight) -> BackOff:
     """The back-off that was stored last."""
     held = active_back_offs(sight.record, sight.seen.now).values()
-    return max(held, key=lambda back_off: (back_off.since, back_off.text or back_off.reason))
+    return max(held, key=lambda back_off: (back_off.since, _told(back_off)))
+
+
+def _told(back_off: BackOff) -> str:
+    return back_off.text or back_off.reason
 
 
 def blind_rest(record: Record, waiting: BackOff, now: datetime) -> Rest:
@@ -130,7 +134,7 @@ def _text(credential: Credential, sight: Sight, state: State) -> str:
         more = [*_spent_elsewhere(sight), *sight.holdings.missing, *_next_try(sight)]
         return "; ".join([_remedy(credential, sight), *more])
     if sight.seen.back_offs:
-        return _newest(sight).text or _newest(sight).reason
+        return _told(_newest(sight))
     gave_way = sight.access_due.gave_way if sight.access_due else GaveWay.NOTHING
     return "" if gave_way is GaveWay.NOTHING else gave_way
 
@@ -210,8 +214,4 @@ def _met(sight: Sight, token: str, asked: datetime) -> bool:
 def _why_not(sight: Sight) -> str:
     if sight.seen.stuck:
         return Reason.NO_GRANT_LEFT
-    told = sorted(
-        (b.since, b.text or b.reason)
-        for b in active_back_offs(sight.record, sight.seen.now).values()
-    )
-    return told[-1][1] if told else Reason.REQUEST_OPEN
+    return _told(_newest(sight)) if sight.seen.back_offs else Reason.REQUEST_OPEN
