@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from rotator.clock import Clock
 from rotator.engine import assembly
+from rotator.engine.book import load_book
 from rotator.environment import load_settings
 from rotator.errors import LeaseLost, LedgerError
 from rotator.ledger.presence import is_there
@@ -50,7 +51,7 @@ class House:
 
     @cached_property
     def book(self) -> "JobBook":
-        return assembly.load_book(self.settings, self.environ)
+        return load_book(self.settings, self.environ)
 
     @property
     def ledger_path(self) -> Path:

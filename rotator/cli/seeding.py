@@ -21,23 +21,25 @@ if TYPE_CHECKING:
     from rotator.rotation.tools import Tools
 
 _EXPIRES = "When it dies, if the provider cannot tell: 2026-12-31, an instant with zone, or never."
+_ExpiresAt = Annotated[str, typer.Option(metavar="WHEN", help=_EXPIRES)]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Inspect the token and say what would be done.")
+]
+_Spare = Annotated[
+    bool, typer.Option("--spare", help="Put it beside the one that is there, to use them in turn.")
+]
+_Replace = Annotated[
+    bool, typer.Option("--replace", help="Even if a living one is kept and nobody vouches for it.")
+]
 
 
 def seed(  # noqa: PLR0917 - an option each
     context: typer.Context,
     name: options.Name,
-    expires_at: Annotated[str, typer.Option(metavar="WHEN", help=_EXPIRES)] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Inspect the token and say what would be done.")
-    ] = False,
-    spare: Annotated[
-        bool,
-        typer.Option("--spare", help="Put it beside the one that is there, to use them in turn."),
-    ] = False,
-    replaces: Annotated[
-        bool,
-        typer.Option("--replace", help="Even if a living one is kept and nobody vouches for it."),
-    ] = False,
+    expires_at: _ExpiresAt = "",
+    dry_run: _DryRun = False,
+    spare: _Spare = False,
+    replaces: _Replace = False,
     as_json: options.Json = False,
 ) -> int:
     """Give a credential a new refresh token, from a hidden prompt or from stdin.

@@ -6,57 +6,27 @@ that a restart does not tell it again; what could not be sent is tried again an 
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from rotator.clock import Clock
+from rotator.engine import messages
+from rotator.engine.messages import Message
 from rotator.errors import BadSettings
 from rotator.ledger.base import Ledger
 from rotator.ledger.facts import Row
 from rotator.ledger.writes import Rest
-from rotator.model import Reason, Secret, State
+from rotator.model import Secret, State
 from rotator.rotation.telling import Event
 from rotator.settings import variable
 
-DAYS = (14, 7, 3, 1)
-"""Of a refresh token's life are left."""
-_NEEDS, _RUNS_OUT = "needs a person", "refresh token"
 _SINGLY = 5
 """More messages than this at once become one."""
-_LISTED = 20
-_DAY = timedelta(days=1)
 
 Send = Callable[[str, str], bool]
 """Title and body; whether it went out to everybody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What one credential gives cause to tell."""
-
-    credential: str
-    key: str
-    """What it is told for once; empty: it is the end of something told before."""
-    title: str
-    body: str
-
-
-class Standing(Protocol):
-    """What a row and the end of a walk have in common."""
-
-    @property
-    def state(self) -> State: ...
-    @property
-    def reason(self) -> Reason: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def refresh_renew_at(self) -> datetime | None: ...
-    @property
-    def refresh_expires_at(self) -> datetime | None: ...
 
 
 class Alerts:
@@ -94,20 +64,20 @@ class Alerts:
         now = self._clock.now()
         for row in rows:
             if row.state is State.FRESH and row.credential not in self._open:
-                self._ledger.clear_alerts(row.credential, _NEEDS)
+                self._ledger.clear_alerts(row.credential, messages.NEEDS)
             if row.due_at is not None and row.state is not State.PAUSED:
                 self._consider(row.credential, row, now)
 
     def _consider(self, credential: str, standing: Rest | Row, now: datetime) -> None:
         if standing.state is State.NEEDS_A_PERSON:
             self._open.add(credential)
-            self._queue.put(_needs(credential, standing))
+            self._queue.put(messages.needs(credential, standing))
         elif standing.state is State.FRESH and credential in self._open:
             self._open.discard(credential)
-            self._queue.put(_mended(credential))
-        days = running_out(standing, now)
+            self._queue.put(messages.mended(credential))
+        days = messages.running_out(standing, now)
         if days is not None:
-            self._queue.put(_runs_out(credential, standing, days))
+            self._queue.put(messages.runs_out(credential, standing, days))
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -127,7 +97,7 @@ class Alerts:
     def _tell(self, waiting: Sequence[Message]) -> None:
         fresh = [message for message in waiting if self._is_new(message)]
         if len(fresh) > _SINGLY:
-            self._try(_together(fresh), fresh)
+            self._try(messages.together(fresh), fresh)
         else:
             for message in fresh:
                 self._try(message, [message])
@@ -137,7 +107,7 @@ class Alerts:
             if message.key:
                 now = self._clock.now()
                 return self._ledger.first_alert(message.credential, message.key, now)
-            self._ledger.clear_alerts(message.credential, _NEEDS)
+            self._ledger.clear_alerts(message.credential, messages.NEEDS)
         except Exception as error:  # noqa: BLE001 - rather twice than never
             self._failed(message, error)
         return True
@@ -167,62 +137,6 @@ class Alerts:
         self._log.warning(
             "an alert failed", credential=message.credential, error=type(error).__name__
         )
-
-
-def running_out(standing: Standing, now: datetime) -> int | None:
-    """Which of DAYS a refresh token has come to that should have been renewed long ago.
-
-    One that is renewed in time is nobody's concern, however short its life: the first tenth of what
-    is left after its `renew_at` is silent.
-    """
-    expires_at, renew_at = standing.refresh_expires_at, standing.refresh_renew_at
-    if expires_at is None or now >= expires_at:
-        return None
-    if renew_at is not None and now < renew_at + (expires_at - renew_at) / 10:
-        return None
-    return min((days for days in DAYS if expires_at - now <= days * _DAY), default=None)
-
-
-def _needs(credential: str, standing: Standing) -> Message:
-    return Message(
-        credential=credential,
-        key=_NEEDS,
-        title=f"rotator: {credential} needs a person",
-        body=f"{standing.reason}.\n{standing.text}\nMore: rotator explain {credential}",
-    )
-
-
-def _mended(credential: str) -> Message:
-    return Message(
-        credential=credential,
-        key="",
-        title=f"rotator: {credential} is fresh again",
-        body="Nobody needs to do anything.",
-    )
-
-
-def _runs_out(credential: str, standing: Standing, days: int) -> Message:
-    at = standing.refresh_expires_at
-    until = f"{at:%Y-%m-%d %H:%M}Z" if at else "?"
-    return Message(
-        credential=credential,
-        key=f"{_RUNS_OUT} {until} {days}",
-        title=f"rotator: the refresh token of {credential} dies within {days} d",
-        body=f"It lives until {until} and was not renewed: {standing.reason}.\n{standing.text}\n"
-        f"More: rotator explain {credential}",
-    )
-
-
-def _together(messages: Sequence[Message]) -> Message:
-    lines = [message.title.removeprefix("rotator: ") for message in messages[:_LISTED]]
-    if len(messages) > _LISTED:
-        lines.append(f"and {len(messages) - _LISTED} more")
-    return Message(
-        credential="",
-        key="",
-        title=f"rotator: {len(messages)} credentials",
-        body="\n".join([*lines, "More: rotator status"]),
-    )
 
 
 def sender(urls: Sequence[Secret]) -> Send | None:

@@ -17,8 +17,6 @@ from rotator.clock import Clock
 from rotator.settings import Settings, variable
 
 if TYPE_CHECKING:
-    from rotator.errors import Mistake
-    from rotator.jobs.job import Job, JobBook
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
     from rotator.ledger.unlocking import KeyHolder
@@ -199,20 +197,6 @@ def open_tools(
         )
 
 
-def load_book(settings: Settings, environ: Mapping[str, str]) -> "JobBook":
-    """The job files as they are now, without chains where the ledger may be lost."""
-    from rotator.jobs.files import load
-    from rotator.ledger.lockfile import is_ephemeral
-
-    book = load(settings.jobs_dir, settings, environ)
-    if settings.allow_ephemeral_state or not is_ephemeral(settings.state_dir):
-        return book
-    chains = [job for job in book.jobs if _is_chain(job)]
-    mistakes = sorted([*book.mistakes, *(_at_risk(job, settings) for job in chains)])
-    sound = tuple(job for job in book.jobs if job not in chains)
-    return replace(book, jobs=sound, mistakes=tuple(mistakes))
-
-
 def warm(settings: Settings, environ: Mapping[str, str]) -> None:
     """Load and build once what a worker needs, so that a standby takes over without doing so.
 
@@ -221,6 +205,7 @@ def warm(settings: Settings, environ: Mapping[str, str]) -> None:
     import boto3
     from botocore.exceptions import BotoCoreError
 
+    from rotator.engine.book import load_book
     from rotator.ledger.sql import SqlLedger
     from rotator.providers.http import Door
 
@@ -229,23 +214,3 @@ def warm(settings: Settings, environ: Mapping[str, str]) -> None:
     SqlLedger.in_memory().close()
     with suppress(BotoCoreError):  # said properly by the worker, once it is one
         boto3.session.Session().client("secretsmanager").close()
-
-
-def _is_chain(job: "Job") -> bool:
-    return any(credential.provider.is_chain for credential in job.credentials)
-
-
-def _at_risk(job: "Job", settings: Settings) -> "Mistake":
-    from rotator.errors import Mistake
-    from rotator.ledger.lockfile import filesystem
-
-    kind = filesystem(settings.state_dir)
-    text = (
-        f"the ledger lies on {kind}, which may not outlive the worker; an answer that is lost with"
-        " it holds the only refresh token of its chain, and a person must make a new one"
-    )
-    remedy = (
-        f"Put {variable('state_dir')} on a local disk that stays, or set"
-        f" {variable('allow_ephemeral_state')}=true to accept that"
-    )
-    return Mistake(job.file, 1, "provider", text, remedy)

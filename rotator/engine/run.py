@@ -18,6 +18,7 @@ from typing import NamedTuple
 from rotator import __version__
 from rotator.clock import Clock
 from rotator.engine import alerts, assembly, hardening, logs, notices, webhooks
+from rotator.engine.book import load_book
 from rotator.engine.notify import Notifier
 from rotator.engine.worker import Order, Orders, Told, Worker
 from rotator.environment import load_settings
@@ -159,7 +160,7 @@ def _work(
 
 def _book(settings: Settings, environ: Mapping[str, str]) -> JobBook:
     """The job files as they are now; from here on no child is handed their seeds."""
-    book = assembly.load_book(settings, environ)
+    book = load_book(settings, environ)
     seeds = {ref for each in book.credentials.values() for ref in each.seeds.values()}
     named = (ref.name for ref in seeds if ref.place is Place.ENV)
     hardening.hide_from_children([*map(variable, _SECRET), *named])

@@ -1,8 +1,9 @@
 """What must hold between a job file, its provider and the process's settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import AnyUrl, BaseModel
 
@@ -204,3 +205,23 @@ def _gap(
     else:
         text += f", and a consumer may hold it for {display(staleness)} more"
     report.add(place, text, f"renew at least every {display(lifespan - staleness)}")
+
+
+class Claim(NamedTuple):
+    """That a credential writes to a secret."""
+
+    secret: str
+    owner: str
+    place: Place
+    report: Report
+
+
+def keep_apart(claims: Iterable[Claim]) -> None:
+    """No two credentials write to one secret. That none reads a seed there, prefixes see to."""
+    owners: dict[str, Claim] = {}
+    for claim in claims:
+        first = owners.setdefault(claim.secret, claim)
+        if first is not claim:
+            at = f"{first.report.file}:{first.report.line(first.place)}"
+            text = f"it would write to {claim.secret}, as {first.owner} does ({at})"
+            claim.report.add(claim.place, text, "put {job} and {credential} into its name")

@@ -6,7 +6,7 @@ A broken file never stops the others, and nothing that a file holds makes `load`
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -52,20 +52,11 @@ def load(
         return JobBook((), (unread,), unread)
     files = [_File(path, settings, environ, known) for path in found.jobs]
     jobs = [job for file in files if (job := file.job())]
-    _keep_apart(files)
+    checks.keep_apart(claim for file in files for claim in file.writes)
     mistakes = sorted(mistake for file in files for mistake in file.report.mistakes)
     wrong = {mistake.file for mistake in mistakes}
     sound = tuple(job for job in jobs if job.file not in wrong)
     return JobBook(sound, tuple(mistakes), strays=tuple(map(str, found.strays)))
-
-
-class _Claim(NamedTuple):
-    """That a credential writes to a secret."""
-
-    secret: str
-    owner: str
-    place: Place
-    report: Report
 
 
 class _File:
@@ -79,7 +70,7 @@ class _File:
         plugins: Mapping[str, Plugin],
     ) -> None:
         self.report = Report(str(path))
-        self.writes: list[_Claim] = []
+        self.writes: list[checks.Claim] = []
         self._path, self._settings, self._environ = path, settings, environ
         self._plugins = plugins
 
@@ -214,7 +205,7 @@ class _File:
             if provider := self._provider(common, draft):
                 built = credential(common, draft, provider)
                 for spec in built.secrets.values():
-                    claim = _Claim(spec.name, built.qualified, draft.place, self.report)
+                    claim = checks.Claim(spec.name, built.qualified, draft.place, self.report)
                     self.writes.append(claim)
                 yield built
 
@@ -245,14 +236,3 @@ def _without_unknown(raw: object, error: ValidationError) -> object:
     except (KeyError, IndexError, TypeError):  # pydantic's places may end in names of its own
         return None
     return rest
-
-
-def _keep_apart(files: Sequence[_File]) -> None:
-    """No two credentials write to one secret. That none reads a seed there, prefixes see to."""
-    owners: dict[str, _Claim] = {}
-    for claim in (claim for file in files for claim in file.writes):
-        first = owners.setdefault(claim.secret, claim)
-        if first is not claim:
-            at = f"{first.report.file}:{first.report.line(first.place)}"
-            text = f"it would write to {claim.secret}, as {first.owner} does ({at})"
-            claim.report.add(claim.place, text, "put {job} and {credential} into its name")

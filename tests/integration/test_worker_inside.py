@@ -13,6 +13,7 @@ import structlog
 from rotator.clock import Clock
 from rotator.engine import assembly, logs, worker
 from rotator.engine.alerts import Alerts
+from rotator.engine.book import load_book
 from rotator.engine.notify import Notifier
 from rotator.engine.webhooks import Webhooks
 from rotator.engine.worker import Order, Orders, Told, Worker
@@ -48,7 +49,7 @@ class House:
         tools = self._tools.__enter__()
         clock = Clock()
         self.worker = Worker(
-            tools, self.ledger, lambda: assembly.load_book(settings, {}), slots=2,
+            tools, self.ledger, lambda: load_book(settings, {}), slots=2,
             told=Told(
                 Alerts(None, self.ledger, clock, logs.logger()), Webhooks(()), Notifier({}, clock)
             ),

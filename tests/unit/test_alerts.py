@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rotator.clock import Clock
-from rotator.engine.alerts import Alerts, running_out, sender
+from rotator.engine.alerts import Alerts, sender
+from rotator.engine.messages import running_out
 from rotator.errors import BadSettings, LedgerError
 from rotator.ledger.facts import Row
 from rotator.ledger.sql import SqlLedger

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator.engine import assembly
+from rotator.engine.book import load_book
 from rotator.environment import load_settings
 from rotator.errors import LedgerError, SealError
 from rotator.settings import Settings
@@ -85,7 +86,7 @@ def on(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_on_a_disk_that_stays_all_jobs_run(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on("ext4", monkeypatch)
-    book = assembly.load_book(settings(jobs), {})
+    book = load_book(settings(jobs), {})
     assert [job.name for job in book.jobs] == ["chain", "plain"]
 
 
@@ -93,7 +94,7 @@ def test_on_one_that_does_not_chains_are_refused_with_what_is_at_risk(
     jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on("tmpfs", monkeypatch)
-    book = assembly.load_book(settings(jobs), {})
+    book = load_book(settings(jobs), {})
     assert [job.name for job in book.jobs] == ["plain"]
     (mistake,) = book.mistakes
     assert mistake.file.endswith("chain.toml")
@@ -105,5 +106,5 @@ def test_on_one_that_does_not_chains_are_refused_with_what_is_at_risk(
 
 def test_who_accepts_the_risk_runs_them(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on("tmpfs", monkeypatch)
-    book = assembly.load_book(settings(jobs, allow_ephemeral_state="true"), {})
+    book = load_book(settings(jobs, allow_ephemeral_state="true"), {})
     assert len(book.jobs) == 2
