@@ -19,7 +19,7 @@ from rotator.jobs.job import Credential
 from rotator.ledger.base import Ledger
 from rotator.model import Shelf
 from rotator.settings import Settings
-from tests.contract.test_door import listening, reply, says, through_proxy
+from tests.contract.door.stage import listening, reply, says, through_proxy
 from tests.unit.test_webhooks import KEY, PATIENCE, RECORD, Log, OneRow
 
 CREDENTIAL = cast(
