@@ -1,6 +1,6 @@
 import ipaddress
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,22 +17,38 @@ from tests.contract.stage import TurnedClock
 
 @pytest.fixture
 def clock(request: pytest.FixtureRequest) -> TurnedClock:
-    """It shows the module's NOW."""
+    """It shows the module's NOW; a folder has its own."""
     return TurnedClock(request.module.NOW)
+
+
+@pytest.fixture
+def host(request: pytest.FixtureRequest) -> str:
+    """The module's HOST; a folder has its own."""
+    found: str = request.module.HOST
+    return found
 
 
 @pytest.fixture(params=["in process", "over HTTP"])
 def reached(
-    request: pytest.FixtureRequest, clock: TurnedClock, fake: Fake
+    request: pytest.FixtureRequest, clock: TurnedClock, fake: Fake, host: str
 ) -> Iterator[tuple[Doorway, str]]:
-    """Both ways to the module's fake: a door, and where the fake is."""
+    """Both ways to the fake: a door, and where the fake is."""
     if request.param == "in process":
-        yield InProcessDoor({request.module.HOST: fake}, clock), request.module.HOST
+        yield InProcessDoor({host: fake}, clock), host
         return
     with served(fake) as url:
         door = Door(clock)
         yield door, url
         door.close()
+
+
+@pytest.fixture
+def wire(clock: TurnedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    for name in ("all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    door = Door(clock, timedelta(seconds=20))
+    yield door
+    door.close()
 
 
 @pytest.fixture(scope="module")
