@@ -9,24 +9,22 @@ import math
 import os
 import threading
 import weakref
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from rotator.client import pace
 from rotator.client.clock import Clock
-from rotator.client.errors import MalformedSecret, TokenError, TokenExpired, Unavailable
+from rotator.client.errors import TokenExpired
 from rotator.client.pace import Kept
-from rotator.client.reading import Reading, parse
+from rotator.client.reading import Reading
 from rotator.client.reports import Reports
-
-Fetch = Callable[[str], str | None]
-"""Gives the current SecretString of a secret, by name; None for a binary one. Raises TokenError."""
+from rotator.client.source import Fetch, Source
 
 _log = logging.getLogger("rotator.client")
-_THREAD = "rotator.client"
+_Thread = partial(threading.Thread, name="rotator.client", daemon=True)
 
 
 class _Flight(NamedTuple):
@@ -50,8 +48,8 @@ class Cache:
         """`reports`: told what is held, where somebody is to know."""
         self.kept = Kept()
         self._reports = reports
-        self._secret, self._fetch = secret, fetch
-        self._clock, self._staleness = clock, staleness
+        self._secret, self._clock = secret, clock
+        self._source = Source(secret, fetch, clock, staleness)
         self._begin()
         _all.add(self)
 
@@ -152,9 +150,7 @@ class Cache:
 
         if flight.mine:
             try:
-                threading.Thread(
-                    target=self._fly, args=(flight.landed,), name=_THREAD, daemon=True
-                ).start()
+                _Thread(target=self._fly, args=(flight.landed,)).start()
             except RuntimeError:  # no more threads: better late than never
                 self._fly(flight.landed)
         await asyncio.wrap_future(flight.landed)
@@ -164,7 +160,7 @@ class Cache:
         if living := kept.living(self._clock.now()):
             return living
         if kept.reading is None:
-            raise (kept.error or self._interruption()).again()
+            raise (kept.error or self._source.interruption()).again()
         cause = None if isinstance(kept.error, TokenExpired) else kept.error
         raise pace.expired(self._secret, kept.reading) from cause
 
@@ -175,44 +171,11 @@ class Cache:
     # The read
 
     def _fly(self, landed: Future[None]) -> None:
-        now, error = self._clock.now(), self._interruption()
-        kept = pace.failed(self.kept, error, now, self._staleness, 0.0)
+        kept = self._source.interrupted(self.kept)
         try:
-            kept = self._looked()
+            kept = self._source.looked(self.kept, self._refused[0] if self._refused else "")
         finally:
             self._land(landed, kept)
-
-    def _looked(self) -> Kept:
-        kept, began, spread = self.kept, self._clock.now(), self._clock.spread()
-        try:
-            reading = self._read()
-        except TokenError as error:
-            return pace.failed(kept, error, self._clock.now(), self._staleness, spread)
-        refused = self._refused[0] if self._refused else ""
-        found = pace.answered(kept, reading, began, self._staleness, spread, refused)
-        now = self._clock.now()
-        if found.living(now):
-            return found
-        dead = replace(kept, reading=reading)
-        return pace.failed(dead, pace.expired(self._secret, reading), now, self._staleness, spread)
-
-    def _read(self) -> Reading:
-        """Raises TokenError, from frames that hold no value."""
-        try:
-            found = parse(self._fetch(self._secret))
-        except TokenError:
-            raise
-        except Exception as error:
-            text = f"reading it failed ({type(error).__name__})"
-            raise Unavailable(self._secret, text, "see the error that caused this") from error
-        if isinstance(found, str):
-            remedy = "name a secret that rotator publishes: rotator/token/<job>/<credential>"
-            raise MalformedSecret(self._secret, found, remedy)
-        return found
-
-    def _interruption(self) -> TokenError:
-        """What those who wait are told where Ctrl-C ends the read."""
-        return Unavailable(self._secret, "the read was interrupted", "ask again")
 
     def _land(self, landed: Future[None], kept: Kept) -> None:
         with self._lock:
@@ -237,7 +200,7 @@ class Cache:
             self.kept = replace(self.kept, until=self._until)
         wake = threading.Event()
         arguments = (weakref.ref(self), wake, self._clock)
-        thread = threading.Thread(target=_look_ahead, args=arguments, name=_THREAD, daemon=True)
+        thread = _Thread(target=_look_ahead, args=arguments)
         with suppress(RuntimeError):  # no more threads
             thread.start()
             weakref.finalize(self, wake.set).atexit = False

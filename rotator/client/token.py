@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any
 
 from rotator.client import aws
-from rotator.client.cache import Cache, Fetch
+from rotator.client.cache import Cache
 from rotator.client.clock import Clock, WallClock
 from rotator.client.reading import Reading
 from rotator.client.reports import reports
+from rotator.client.source import Fetch
 
 STALENESS = timedelta(minutes=5)
 """Below the 15 minutes that a job's `consumer_max_staleness` is by default."""

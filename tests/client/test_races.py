@@ -269,7 +269,7 @@ def test_a_read_that_was_under_way_in_the_parent_is_none_of_the_childs() -> None
         "def slow(name, parent=os.getpid()):\n"
         "    if os.getpid() == parent: begun.set(); gate.wait()\n"
         "    return whole(name)\n"
-        "token._cache._fetch = slow\n"
+        "token._cache._source._fetch = slow\n"
         "secret.rotate()\n"
         "threading.Thread(target=token.refused, args=('fake-token-1',)).start()\n"
         "begun.wait()",
