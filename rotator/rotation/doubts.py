@@ -1,9 +1,9 @@
 """Requests that nobody answered, of whose token the provider says neither yes nor no. Pure.
 
-Such a token may be alive, and then it is the only key to its chain: it is never presented to find
-out, and it is not given up because another grant is there. That grant is used beside the doubt; a
-new refresh token of it takes the place of the doubtful one, and nothing else of it ends the doubt.
-What the request may have killed is not waited for: consumers hold it.
+Such a token may be alive, and then it is the only key to its chain: it is not spent to find out,
+and not given up because another grant is there, which may fail. That grant is used beside the
+doubt; a new refresh token of it takes the place of the doubtful one, and nothing else of it ends
+the doubt. What the request may have killed is not waited for: consumers hold it.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,10 @@ from rotator.policy.again import TRIES_TO_SETTLE
 
 
 def times_asked(record: Record, intent: Intent) -> int:
-    """How often in a row the provider would not say. What did not reach it does not count."""
+    """How often in a row the question failed, if at last it was answered with neither yes nor no.
+
+    0 while the provider cannot be asked at all: another grant of it would fare no better.
+    """
     waiting = record.back_offs.get(f"settle:{intent.id}")
     return waiting.failures if waiting and waiting.reason is Reason.IN_DOUBT else 0
 
