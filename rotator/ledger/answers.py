@@ -3,7 +3,7 @@
 from sqlalchemy import and_, bindparam, delete, update
 from sqlalchemy.dialects.sqlite import insert
 
-from rotator.ledger import codec, facts, writes
+from rotator.ledger import codec, facts, values, writes
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import request, seal
 
@@ -32,10 +32,10 @@ def mark_read(connection: Connection, whose: str, change: writes.MarkRead) -> No
         {
             "id_": change.intent_id,
             "credential_": whose,
-            "read_at": codec.micros(change.read_at),
+            "read_at": values.micros(change.read_at),
             "reader": change.reader,
             "outcome": change.outcome,
-            "tokens": codec.dates(change.tokens),
+            "tokens": values.dates(change.tokens),
             "keyring": change.keyring,
         },
     )

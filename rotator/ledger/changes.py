@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, delete, or_, select
 from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same two methods
 
 from rotator.errors import LeaseLost
-from rotator.ledger import answers, codec, facts, marks, writes
+from rotator.ledger import answers, facts, marks, values, writes
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import (
     back_off,
@@ -68,8 +68,8 @@ def _apply_back_off(connection: Connection, whose: str, change: facts.BackOff) -
         {
             "credential": whose,
             "what": change.what,
-            "until": codec.micros(change.until),
-            "since": codec.micros(change.since),
+            "until": values.micros(change.until),
+            "since": values.micros(change.since),
             "failures": change.failures,
             "reason": change.reason.value,
             "text": change.text,
@@ -109,12 +109,12 @@ def _apply_on_record(connection: Connection, whose: str, change: facts.OnRecord)
         "shelf": change.shelf.value,
         "version_id": change.version_id,
         "generation": change.generation,
-        "put_at": codec.micros(change.put_at),
+        "put_at": values.micros(change.put_at),
     }
-    expires_at = codec.micros_or_none(change.expires_at)
+    expires_at = values.micros_or_none(change.expires_at)
     connection.execute(_version, made)
     made |= {
-        "issued_at": codec.micros_or_none(change.issued_at),
+        "issued_at": values.micros_or_none(change.issued_at),
         "expires_at": expires_at,
         "fingerprint": change.fingerprint,
     }
@@ -139,7 +139,7 @@ def _apply_revoked(connection: Connection, whose: str, change: writes.Revoked) -
 
 
 def _apply_mended(connection: Connection, whose: str, change: writes.Mended) -> None:
-    connection.execute(_row, {"credential_": whose, "mended_at": codec.micros(change.at)})
+    connection.execute(_row, {"credential_": whose, "mended_at": values.micros(change.at)})
 
 
 # Manual requests, and the history.
@@ -153,7 +153,7 @@ _stepped = insert(step)
 
 
 def _apply_met(connection: Connection, whose: str, change: writes.Met) -> None:
-    met = {"id_": change.manual_id, "credential_": whose, "met_at": codec.micros(change.at)}
+    met = {"id_": change.manual_id, "credential_": whose, "met_at": values.micros(change.at)}
     connection.execute(_met, met)
 
 
@@ -169,12 +169,12 @@ def _apply_stepped(connection: Connection, whose: str, change: facts.Stepped) ->
             "credential": whose,
             "run": change.run,
             "seq": change.seq,
-            "at": codec.micros(change.at),
+            "at": values.micros(change.at),
             "step": change.step,
             "reason": change.reason.value,
             "outcome": change.outcome,
             "text": change.text,
-            "duration": codec.span(change.duration),
+            "duration": values.span(change.duration),
             "cause": change.cause,
         },
     )
@@ -210,15 +210,15 @@ def _apply_rest(connection: Connection, whose: str, change: writes.Rest) -> None
         _rest,
         {
             "credential_": whose,
-            "seen_": codec.micros_or_none(change.seen_due_at),
-            "due_": codec.micros(change.due_at),
-            "at_": codec.micros(change.at),
+            "seen_": values.micros_or_none(change.seen_due_at),
+            "due_": values.micros(change.due_at),
+            "at_": values.micros(change.at),
             "state_": change.state.value,
             "reason_": change.reason.value,
             "text_": change.text,
-            "access_renew_at": codec.micros_or_none(change.access_renew_at),
-            "refresh_renew_at": codec.micros_or_none(change.refresh_renew_at),
-            "refresh_expires_at": codec.micros_or_none(change.refresh_expires_at),
+            "access_renew_at": values.micros_or_none(change.access_renew_at),
+            "refresh_renew_at": values.micros_or_none(change.refresh_renew_at),
+            "refresh_expires_at": values.micros_or_none(change.refresh_expires_at),
         },
     )
 

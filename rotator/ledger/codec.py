@@ -1,8 +1,7 @@
 """Records to columns and back. A row that makes no sense is a LedgerError that names it."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from rotator.errors import LedgerError
@@ -20,82 +19,24 @@ from rotator.ledger.facts import (
     Seal,
     Stepped,
 )
+from rotator.ledger.values import (
+    dates,
+    dates_in,
+    generation,
+    instant,
+    instant_or_none,
+    mapping,
+    mapping_in,
+    micros,
+    micros_or_none,
+    names,
+    names_in,
+    often,
+)
 from rotator.model import Reason, Shelf, State
 
 _T = TypeVar("_T")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_NO_GENERATION = 10**15
-"""From here on no secret's value can state one, so none was ever made."""
-_OFTEN = 1_000_000
 _UNREADABLE = (ValueError, TypeError, OverflowError, AttributeError)
-
-
-def micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def micros_or_none(at: datetime | None) -> int | None:
-    return None if at is None else (at - _EPOCH) // _MICROSECOND
-
-
-def span(duration: timedelta) -> int:
-    return duration // _MICROSECOND
-
-
-def instant(stored: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=stored)
-
-
-def instant_or_none(stored: int | None) -> datetime | None:
-    return None if stored is None else _EPOCH + timedelta(microseconds=stored)
-
-
-def generation(stored: int) -> int:
-    """ValueError where there never was such a one: what follows on it could not be stored."""
-    if not 0 <= stored < _NO_GENERATION:
-        raise ValueError("no generation")
-    return stored
-
-
-def _often(stored: int) -> int:
-    """A count that decides how long to wait, and says nothing more beyond some point."""
-    return min(max(stored, 0), _OFTEN)
-
-
-def names(of: Iterable[str]) -> str:
-    return json.dumps(sorted(of))
-
-
-def mapping(of: Mapping[str, str]) -> str:
-    return json.dumps(dict(of), sort_keys=True)
-
-
-def dates(of: Mapping[str, tuple[datetime | None, datetime | None]]) -> str:
-    both = {name: [micros_or_none(at) for at in pair] for name, pair in of.items()}
-    return json.dumps(both, sort_keys=True)
-
-
-def _names(stored: str) -> frozenset[str]:
-    found = json.loads(stored)
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise ValueError("a list of names was expected")
-    return frozenset(found)
-
-
-def _mapping(stored: str) -> dict[str, str]:
-    found = json.loads(stored)
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ValueError("an object of strings was expected")
-    return found
-
-
-def _dates(stored: str) -> dict[str, tuple[datetime | None, datetime | None]]:
-    found = json.loads(stored or "{}")
-    return {
-        name: (instant_or_none(issued), instant_or_none(expires))
-        for name, (issued, expires) in found.items()
-    }
 
 
 def decoded(table: str, credential: str, read: Callable[..., _T], *stored: Any) -> _T:
@@ -148,7 +89,7 @@ def back_off(found: Any) -> BackOff:
         what=found.what,
         until=instant(found.until),
         since=instant(found.since),
-        failures=_often(found.failures),
+        failures=often(found.failures),
         reason=Reason(found.reason),
         text=found.text,
     )
@@ -161,7 +102,7 @@ def manual(found: Any) -> Manual:
         asked_at=instant(found.asked_at),
         by=found.asked_by,
         why=found.why,
-        tokens=_names(found.tokens),
+        tokens=names_in(found.tokens),
         again=bool(found.again),
         met_at=instant_or_none(found.met_at),
         outcome=found.outcome,
@@ -176,9 +117,9 @@ def intent(found: Any) -> Intent:
         made_from=generation(found.made_from),
         grant=found.grant,
         host=found.host,
-        presented=_mapping(found.presented),
+        presented=mapping_in(found.presented),
         spends=found.spends,
-        kills=_names(found.kills),
+        kills=names_in(found.kills),
         intended_at=instant(found.intended_at),
         first_intended_at=instant(found.first_intended_at),
         send_by=instant(found.send_by),
@@ -214,7 +155,7 @@ def seal(found: Any) -> Seal:
         read_at=instant_or_none(found.read_at),
         reader=found.reader,
         outcome=found.seal_outcome,
-        tokens=_dates(found.tokens),
+        tokens=dates_in(found.tokens),
         keyring=found.keyring,
     )
 
@@ -241,7 +182,7 @@ def mark(by: str, kind: str, found: Any, times: int = 1) -> Mark:
         at=instant(found.at),
         because=Because(found.because),
         text=found.text,
-        times=_often(times),
+        times=often(times),
         by=by,
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BindParameter, bindparam, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
-from rotator.ledger import codec
+from rotator.ledger import codec, values
 from rotator.ledger.facts import Holder
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import Whole, credential, holder, on_record
@@ -67,12 +67,12 @@ def hold(connection: Connection, reports: Iterable[Holder]) -> Mapping[str, int]
             "credential_": each.credential,
             "consumer_": each.consumer,
             "generation_": each.generation,
-            "at_": codec.micros(each.seen_at),
+            "at_": values.micros(each.seen_at),
         }
         connection.execute(_hold, said)
         latest[each.credential] = max(each.seen_at, latest.get(each.credential, each.seen_at))
     for name, at in latest.items():
-        old = codec.micros(at - FORGOTTEN_AFTER)
+        old = values.micros(at - FORGOTTEN_AFTER)
         connection.execute(_trim, {"credential_": name, "old_": old})
     return {
         name: before
@@ -88,16 +88,16 @@ def _oldest_of(connection: Connection, name: str) -> int | None:
 
 
 def forget_silent(connection: Connection, now: datetime) -> None:
-    connection.execute(_silent, {"old_": codec.micros(now - FORGOTTEN_AFTER)})
+    connection.execute(_silent, {"old_": values.micros(now - FORGOTTEN_AFTER)})
 
 
 def held(connection: Connection, name: str) -> Mapping[int, datetime]:
     """Generation -> when somebody last said that they hold it."""
     found = connection.all(_held, {"credential_": name})
-    return {each.generation: codec.decoded("holder", name, codec.instant, each.seen_at)
+    return {each.generation: codec.decoded("holder", name, values.instant, each.seen_at)
             for each in found}  # fmt: skip
 
 
 def seen_since(connection: Connection, since: datetime) -> list[Holder]:
-    found = connection.all(_seen_since, {"since_": codec.micros(since)})
+    found = connection.all(_seen_since, {"since_": values.micros(since)})
     return [codec.decoded("holder", each.credential, codec.holder, each) for each in found]

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select
 
 from rotator.errors import LedgerError
-from rotator.ledger import codec
+from rotator.ledger import values
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import meta, seal_key
 
@@ -61,7 +61,7 @@ def _read(row: Any) -> WrappedKey:
     try:
         if row.id != FINGERPRINTS:
             UUID(row.id)
-        made_at = codec.instant(row.made_at)
+        made_at = values.instant(row.made_at)
     except (ValueError, OverflowError):
         raise LedgerError(
             "a sealing key of the ledger cannot be read",
@@ -71,5 +71,5 @@ def _read(row: Any) -> WrappedKey:
 
 
 def _row(key: WrappedKey) -> dict[str, Any]:
-    made_at = codec.micros(key.made_at)
+    made_at = values.micros(key.made_at)
     return {"id": key.id, "held_by": key.held_by, "wrapped": key.wrapped, "made_at": made_at}

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, case, or_, update
 
 from rotator.errors import LeaseLost
-from rotator.ledger import codec
+from rotator.ledger import values
 from rotator.ledger.facts import Lease
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import credential
@@ -58,7 +58,7 @@ _free_all = _free_all.values(lease_owner=None, lease_until=None, dispatched_unti
 
 def take(connection: Connection, credential_name: str, owner: str, at: Mapping[str, Any],
          until: datetime) -> Lease | None:  # fmt: skip
-    given = {**at, "credential_": credential_name, "owner_": owner, "until_": codec.micros(until)}
+    given = {**at, "credential_": credential_name, "owner_": owner, "until_": values.micros(until)}
     fence = connection.scalar(_take, given)
     if fence is None:
         return None
@@ -66,7 +66,7 @@ def take(connection: Connection, credential_name: str, owner: str, at: Mapping[s
 
 
 def extend(connection: Connection, lease: Lease, until: datetime) -> Lease:
-    given = {**_of(lease), "until_": codec.micros(until)}
+    given = {**_of(lease), "until_": values.micros(until)}
     if connection.execute(_extend, given) != 1:
         raise LeaseLost(f"another worker holds {lease.credential}")
     return Lease(credential=lease.credential, owner=lease.owner, fence=lease.fence, until=until)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
-from rotator.ledger import codec, facts, writes
+from rotator.ledger import codec, facts, values, writes
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import IN_DOUBT
 from rotator.ledger.tables import mark as refused
@@ -48,7 +48,7 @@ def add(connection: Connection, whose: str, change: writes.AddMark) -> None:
     made = change.mark
     said = {
         "key": made.key,
-        "at": codec.micros(made.at),
+        "at": values.micros(made.at),
         "because": made.because.value,
         "text": made.text,
     }

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 
 from rotator.errors import LedgerError
-from rotator.ledger import codec, leases, meta
+from rotator.ledger import leases, meta, values
 from rotator.ledger.facts import Manual, Woken
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import alert, credential, manual, metadata
@@ -40,11 +40,11 @@ def wake(connection: Connection, name: str, at: datetime) -> Woken | None:
     found = connection.first(_stood, {"credential_": name})
     if found is None:
         return None
-    due_at = connection.scalar(_wake, {"credential_": name, "at_": codec.micros(at)})
+    due_at = connection.scalar(_wake, {"credential_": name, "at_": values.micros(at)})
     return Woken(
         fence=found.fence,
-        was_due_at=codec.instant_or_none(found.due_at),
-        due_at=codec.instant_or_none(due_at),
+        was_due_at=values.instant_or_none(found.due_at),
+        due_at=values.instant_or_none(due_at),
     )
 
 
@@ -57,12 +57,12 @@ def ask(connection: Connection, wish: Manual) -> None:
         {
             "id": wish.id,
             "credential": wish.credential,
-            "asked_at": codec.micros(wish.asked_at),
+            "asked_at": values.micros(wish.asked_at),
             "asked_by": wish.by,
             "why": wish.why,
-            "tokens": codec.names(wish.tokens),
+            "tokens": values.names(wish.tokens),
             "again": int(wish.again),
-            "met_at": codec.micros_or_none(wish.met_at),
+            "met_at": values.micros_or_none(wish.met_at),
             "outcome": wish.outcome,
         },
     )
@@ -79,7 +79,7 @@ _exists = select(_c.name).where(_c.name == bindparam("credential_"))
 def pause(connection: Connection, name: str, now: datetime, by: str, why: str) -> bool:
     """A pause upon a pause keeps the first."""
     _must_exist(connection, name)
-    at = codec.micros(now)
+    at = values.micros(now)
     paused = {"paused_at": at, "paused_by": by, "paused_why": why}
     shown = _state(State.PAUSED, Reason.PAUSED, at, why)
     return bool(connection.execute(_pause, {"credential_": name, **paused, **shown}))
@@ -88,7 +88,7 @@ def pause(connection: Connection, name: str, now: datetime, by: str, why: str) -
 def resume(connection: Connection, name: str, now: datetime) -> bool:
     """Due now: whatever it slept through is looked at."""
     _must_exist(connection, name)
-    at = codec.micros(now)
+    at = values.micros(now)
     awake = {"at_": at, "paused_at": None, "paused_by": "", "paused_why": ""}
     shown = _state(State.DUE, Reason.DUE, at, "")
     return bool(connection.execute(_resume, {"credential_": name, **awake, **shown}))
@@ -136,7 +136,7 @@ _clear = delete(alert).where(_begun)
 
 
 def first_alert(connection: Connection, name: str, key: str, now: datetime) -> bool:
-    made = {"credential": name, "key": key, "at": codec.micros(now)}
+    made = {"credential": name, "key": key, "at": values.micros(now)}
     return connection.execute(_alert, made) == 1
 
 

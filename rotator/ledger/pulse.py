@@ -7,7 +7,7 @@ it writes only every `EVERY` real seconds. This process knows better meanwhile.
 from datetime import datetime
 
 from rotator.clock import Clock
-from rotator.ledger import codec, meta
+from rotator.ledger import codec, meta, values
 from rotator.ledger.connect import Database
 from rotator.ledger.statements import Connection
 
@@ -31,7 +31,7 @@ class Pulse:
 
     def write(self, connection: Connection, now: datetime) -> None:
         """Within the transaction of a claim."""
-        meta.put(connection, _KEY, str(codec.micros(now)))
+        meta.put(connection, _KEY, str(values.micros(now)))
         self._at, self._written = now, self._clock.monotonic()
 
     def last(self) -> datetime | None:
@@ -40,4 +40,4 @@ class Pulse:
             return self._at
         with self._database.read() as connection:
             written = meta.number(connection, _KEY)
-        return None if written is None else codec.decoded("meta", _KEY, codec.instant, written)
+        return None if written is None else codec.decoded("meta", _KEY, values.instant, written)

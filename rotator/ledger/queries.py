@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, func, select
 
 from rotator.errors import LedgerError
-from rotator.ledger import codec, facts, holders, marks
+from rotator.ledger import codec, facts, holders, marks, values
 from rotator.ledger.codec import decoded
 from rotator.ledger.facts import BackOff, Intent, Line, Manual, OnRecord, Record, Stepped
 from rotator.ledger.statements import Connection
@@ -110,7 +110,7 @@ def look(connection: Connection, name: str) -> Record | None:
         top_generation=decoded(
             "request or version",
             name,
-            codec.generation,
+            values.generation,
             max(found.top_request or 0, *generations, 0),
         ),
         held=holders.held(connection, name) if found.has_holders else {},
@@ -218,7 +218,7 @@ def _line(found: Any) -> Line:
         unread = Stepped(
             run=found.run,
             seq=found.seq,
-            at=codec.instant(0),
+            at=values.instant(0),
             step="?",
             reason=Reason.UNEXPECTED,
             text=str(error),

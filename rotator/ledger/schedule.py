@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from rotator.ledger import codec, meta
+from rotator.ledger import meta, values
 from rotator.ledger.leases import FENCE_FLOOR
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import credential
@@ -37,7 +37,7 @@ _scheduled = and_(_c.due_at.is_not(None), _c.paused_at.is_(None))
 
 
 def instants(now: datetime, longest: timedelta) -> dict[str, Any]:
-    return {"now_": codec.micros(now), "void_": codec.micros(now + longest)}
+    return {"now_": values.micros(now), "void_": values.micros(now + longest)}
 
 
 # Claims.
@@ -60,7 +60,7 @@ def anything_due(connection: Connection, at: Mapping[str, Any], job: str) -> boo
 def claim(connection: Connection, at: Mapping[str, Any], limit: int, until: datetime,
           job: str, quotas: Mapping[str, int]) -> list[str]:  # fmt: skip
     """Claim the rows with the least margin: no known expiry first, then the earliest."""
-    given = {**at, "job_": job, "until_": codec.micros(until)}
+    given = {**at, "job_": job, "until_": values.micros(until)}
     room = _room(connection, at, quotas)
     if job or not any(room.values()):
         statement = _claim(of_job=bool(job), but=() if job else tuple(sorted(room)))
@@ -140,7 +140,7 @@ def next_due(connection: Connection, job: str) -> datetime | None:
     """The earliest instant at which a row can be claimed, an abandoned claim's end included."""
     asked = (_next_of_job, _next_free_of_job) if job else (_next, _next_free)
     found = [at for each in asked if (at := connection.scalar(each, {"job_": job})) is not None]
-    return codec.instant(min(found)) if found else None
+    return values.instant(min(found)) if found else None
 
 
 def urgent(connection: Connection, at: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,6 @@ from rotator.errors import LedgerError
 from rotator.ledger import (
     answers,
     changes,
-    codec,
     connect,
     holders,
     keys,
@@ -25,6 +24,7 @@ from rotator.ledger import (
     queries,
     schedule,
     upkeep,
+    values,
 )
 from rotator.ledger.facts import (
     BackOff,
@@ -92,7 +92,7 @@ class SqlLedger:
     # The schedule.
 
     def enrol(self, jobs: Mapping[str, Sequence[str]], now: datetime) -> int:
-        at = codec.micros(now)
+        at = values.micros(now)
         fresh = {"due_at": at, "state": State.DUE.value, "state_since": at,
                  "reason": Reason.MISSING.value}  # fmt: skip
         with self._database.write() as connection:

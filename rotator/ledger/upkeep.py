@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, delete, func, select
 
-from rotator.ledger import codec, holders
+from rotator.ledger import holders, values
 from rotator.ledger.connect import Database
 from rotator.ledger.statements import Connection
 from rotator.ledger.tables import manual, request, seal, step, version
@@ -69,7 +69,7 @@ _drop_version = delete(version).where(*_shelf, version.c.version_id == bindparam
 
 
 def prune(database: Database, now: datetime) -> None:
-    old = {"old_": codec.micros(now - KEPT_FOR)}
+    old = {"old_": values.micros(now - KEPT_FOR)}
     _delete(database, request, _settled, old)
     _delete(database, manual, _met, old)
     _delete(database, step, _walked, old)

@@ -4,8 +4,8 @@ import sqlite3
 from datetime import timedelta
 
 from rotator.clock import Clock
-from rotator.ledger.codec import micros
 from rotator.ledger.sql import SqlLedger
+from rotator.ledger.values import micros
 from rotator.sandbox.stage import Stage
 from tests.bench.town import cpu_seconds, is_ready, memory_mib, names, town, until
 
