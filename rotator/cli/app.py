@@ -94,8 +94,13 @@ def told(verb: Callable[..., Any]) -> Callable[..., None]:
     def safely(*args: Any, **kwargs: Any) -> None:
         try:
             code = verb(*args, **kwargs)
-        except (typer.Exit, typer.Abort):
+        except typer.Exit:
             raise
+        except typer.Abort as error:
+            code = _given_up(error)
+        except KeyboardInterrupt:
+            out.warn("rotator: stopped by Ctrl-C")
+            code = Exit.INTERRUPTED
         except Exception as error:
             if out.is_cut_off(error):
                 code = Exit.FAILED
@@ -107,6 +112,12 @@ def told(verb: Callable[..., Any]) -> Callable[..., None]:
             raise typer.Exit(int(code))
 
     return safely
+
+
+def _given_up(error: typer.Abort) -> Exit:
+    """A question was answered with no, with Ctrl-C, or by nobody; all are asked beforehand."""
+    out.warn("rotator: given up, and nothing was changed")
+    return Exit.INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else Exit.FAILED
 
 
 def _tell(error: Exception) -> Exit:

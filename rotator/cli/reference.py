@@ -15,8 +15,8 @@ _INTRO = """\
 
 `rotator VERB --help` says the same. Credentials are named `job/credential`; where several may be
 named, a job stands for all of its credentials, and patterns such as `'alation/*'` work. An error is
-one line on stderr that says what to do; with `ROTATOR_DEBUG=1` its traceback comes too. No verb
-prints a secret, but `token`.
+one line on stderr that says what to do; with `ROTATOR_DEBUG=1` its traceback comes too. With
+`--json` stdout holds JSON or, after an error, nothing. No verb prints a secret, but `token`.
 
 Verbs that read the job files want the environment that the worker has: run them where it runs.
 """

@@ -15,6 +15,7 @@ from typing import IO
 import pytest
 
 from rotator.cli.exits import Exit
+from rotator.cli.opening import House
 from rotator.clock import Clock
 from tests.integration.town import Town
 
@@ -191,6 +192,49 @@ def test_a_terminal_that_knows_no_umlaut_shows_its_code(here: Town) -> None:
     said = here.run("pause", "oauth", "--why", "\N{SNOWMAN} comes")
     assert said.code == 0
     assert "\\u2603 comes" in here.spawn("status", PYTHONIOENCODING="latin-1").out
+
+
+def test_who_answers_no_is_told_that_nothing_was_changed(here: Town) -> None:
+    here.run("rotate", "oauth")
+    said = here.run("forget", "oauth", stdin="n\n")
+    assert said.code == Exit.FAILED
+    assert "rotator: given up, and nothing was changed" in said.err
+    assert here.run("history", "oauth", "--json").json
+
+
+def test_ctrl_c_has_its_code_at_a_question_and_anywhere_else(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.run("rotate", "oauth")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(House, "rows", interrupted)
+    assert here.run("status").code == Exit.INTERRUPTED
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "rotator", "forget", "oauth"], env=here.environ,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as asking:  # fmt: skip
+        assert asking.stdout is not None
+        while asking.stdout.read(1) not in (b"?", b""):
+            pass
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=_PATIENCE)
+    assert (asking.returncode, b"nothing was changed" in said) == (Exit.INTERRUPTED, True)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["status no", "explain no", "history --run no", "check no", "token no", "rotate no",
+     "rotate --all --what no", "seed no", "adopt no", "pause no --why x", "resume no", "forget no",
+     "rekey", "init no"],
+)  # fmt: skip
+def test_after_an_error_stdout_holds_no_half_of_any_json(here: Town, verb: str) -> None:
+    said = here.run(*verb.split(), "--json", stdin="x\n")
+    assert said.code not in (0, None)
+    assert said.out == ""
+    assert said.err.startswith("rotator: ")
 
 
 def test_a_pause_without_a_reason_is_refused(here: Town) -> None:
