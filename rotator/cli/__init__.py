@@ -1,5 +1,7 @@
 """The command line: a module for each group of verbs, imported when it is asked for."""
 
+import atexit
+import gc
 import os
 import sys
 
@@ -7,6 +9,7 @@ import sys
 def main() -> None:
     """`rotator`, `python -m rotator`. Health goes alone: it is asked often."""
     _prepare_streams()
+    atexit.register(gc.freeze)  # else Python, to end, looks for cycles in all that was ever loaded
     if sys.argv[1:2] == ["health"] and not {"--help", "-h"} & set(sys.argv[2:]):
         from rotator.cli.health import main as health
 

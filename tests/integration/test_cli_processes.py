@@ -277,3 +277,17 @@ def test_shells_complete_verbs_and_names(here: Town) -> None:
     assert completed("rotator", "rot") == ["rotate"]
     assert completed("rotator", "explain", "alation/") == ["alation/etl", "alation/sso"]
     assert completed("rotator", "explain", "a", ROTATOR_THREADS="0") == []
+
+
+def test_no_verb_looks_for_cycles_in_all_that_it_loaded_to_end(here: Town) -> None:
+    program = (
+        "import atexit, gc, sys; sys.argv = ['rotator', '--version']\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 10_000))  # the first is the last\n"
+        "from rotator.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=here.environ, capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.endswith("\nTrue\n")
