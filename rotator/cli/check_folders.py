@@ -12,6 +12,7 @@ from pathlib import Path
 from rotator.cli.checking import FAIL, MACHINE, Finding
 from rotator.cli.opening import House
 from rotator.engine import assembly
+from rotator.errors import LedgerError
 from rotator.ledger.connect import log_of
 from rotator.ledger.lockfile import filesystem
 from rotator.settings import variable
@@ -26,6 +27,11 @@ def barred(house: House) -> Iterator[Finding]:
     """What keeps this user from the ledger, its lock and its key; nothing where all is well."""
     yield from _state(house)
     yield from _key(house)
+
+
+def unreadable(house: House, error: LedgerError) -> Finding:
+    """A ledger that this user may open, and that cannot be read all the same."""
+    return _finding(house.ledger_path, "state folder", error.text, error.remedy)
 
 
 def _state(house: House) -> Iterator[Finding]:

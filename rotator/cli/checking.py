@@ -8,10 +8,12 @@ import typer
 
 from rotator.cli import options
 from rotator.cli.exits import Exit
+from rotator.errors import LedgerError
 
 if TYPE_CHECKING:
     from rotator.cli.opening import House
     from rotator.jobs.job import Credential
+    from rotator.ledger.facts import Row
 
 OK, OFF, NOTE, WARN, FAIL = "ok", "off", "note", "warn", "fail"
 LEVELS = (OK, OFF, NOTE, WARN, FAIL)
@@ -81,9 +83,13 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
 
     chosen = house.chosen(names) if names else list(house.book.credentials.values())
     barred = list(check_folders.barred(house))
+    rows: dict[str, Row] = {}
+    try:
+        # Where this user may not look, the ledger is not opened, and all else is told all the same.
+        rows = {} if barred else {row.credential: row for row in house.rows()}
+    except LedgerError as error:  # a damaged one, likewise
+        barred.append(check_folders.unreadable(house, error))
     yield from barred
-    # Where this user may not look, the ledger is not opened, and all else is told all the same.
-    rows = {} if barred else {row.credential: row for row in house.rows()}
     if not names and not barred:
         yield from check_jobs.state(house)
         yield from check_key.sealing_key(house, offline=offline)

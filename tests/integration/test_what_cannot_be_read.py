@@ -1,4 +1,4 @@
-"""A job file by the wrong name: nobody reads it, and every verb that misses it says so."""
+"""Job files by the wrong name, a folder or a ledger that cannot be read: every verb says so."""
 
 import pytest
 
@@ -41,6 +41,16 @@ def test_a_folder_that_is_not_there_is_no_file_with_mistakes(here: Town) -> None
     assert (one.code, f"({told}: {gone}; `rotator init`" in one.err) == (Exit.USAGE, True)
     check = here.run("check", "--offline")
     assert (check.code, f"fail  {gone}: {told} (" in check.out) == (Exit.WRONG, True)
+
+
+def test_check_tells_of_a_damaged_ledger_and_of_all_else_as_well(here: Town) -> None:
+    here.ledger_path.parent.mkdir()
+    here.ledger_path.write_text("this is no database at all")
+    said = here.run("check", "--offline")
+    assert said.code == Exit.WRONG
+    assert f"fail  this machine: the ledger's file is no database: {here.ledger_path}" in said.out
+    assert "alation.toml.txt: it looks like a job file" in said.out
+    assert "oauth: 1 credential" in said.out
 
 
 def test_whoever_asks_for_its_credential_is_told_of_it(here: Town) -> None:
