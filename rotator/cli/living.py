@@ -1,5 +1,6 @@
 """`rotator worker`, `health`, `migrate`, `demo` and `sandbox`."""
 
+import gc
 from typing import Annotated
 
 import typer
@@ -17,9 +18,12 @@ def worker(
 
     SIGTERM ends it once what is in flight is done, SIGHUP has it read the job files anew.
     """
+    gc.disable()  # to look for garbage in what is being loaded takes a tenth of a start
     from rotator.cli.opening import House
     from rotator.engine import run
 
+    gc.freeze()  # it stays
+    gc.enable()
     house = House.open()
     if house.settings.api_listen is None:
         return run.main(house.settings, house.environ, standby=standby)

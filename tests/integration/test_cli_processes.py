@@ -291,3 +291,17 @@ def test_no_verb_looks_for_cycles_in_all_that_it_loaded_to_end(here: Town) -> No
         check=True, timeout=60,
     )  # fmt: skip
     assert done.stdout.endswith("\nTrue\n")
+
+
+def test_a_worker_that_is_loaded_looks_for_garbage_again(here: Town) -> None:
+    program = (
+        "import atexit, gc, sys; sys.argv = ['rotator', 'worker']\n"
+        "atexit.register(lambda: print(gc.isenabled()))\n"
+        "from rotator.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**here.environ, "AWS_REGION": ""},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (Exit.WRONG, "True\n")
