@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from rotator.cli import check_folders
-from rotator.cli.checking import Finding
+from rotator.cli.checks import folders
+from rotator.cli.checks.findings import Finding
 from rotator.cli.exits import Exit
 from rotator.cli.opening import House
 from rotator.settings import Settings
@@ -46,7 +46,7 @@ def home() -> Iterator[Path]:
 def told(home: Path) -> list[Finding]:
     settings = Settings(state_dir=home / "state", key_file=home / "keys" / "seal.key")
     with without_rights():
-        return list(check_folders.barred(House(settings, {})))
+        return list(folders.barred(House(settings, {})))
 
 
 def barred(folder: Path, mode: int = 0o555) -> None:
@@ -137,7 +137,7 @@ def test_with_a_key_in_kms_no_folder_is_wanted_for_one(home: Path) -> None:
         state_dir=home / "state", key_file=home / "keys" / "k", seal_kms_key="alias/rotator"
     )
     with without_rights():
-        assert list(check_folders.barred(House(settings, {}))) == []
+        assert list(folders.barred(House(settings, {}))) == []
 
 
 @pytest.mark.parametrize("names", [(), ("oauth",)])

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rotator.cli import check_jobs, out, wishes
+from rotator.cli import out, wishes
+from rotator.cli.checks import jobs
+from rotator.cli.checks.hosts import reach
 from rotator.cli.exits import Exit
-from rotator.cli.reach import reach
 from rotator.clock import Clock
 from rotator.ledger import migrations
 from rotator.ledger.sql import SqlLedger
@@ -178,8 +179,8 @@ def test_an_adopted_secret_is_never_deleted(here: Town) -> None:
 def test_check_tells_a_state_folder_that_may_be_lost(
     here: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check_jobs, "is_ephemeral", lambda _: True)
-    monkeypatch.setattr(check_jobs, "filesystem", lambda _: "tmpfs")
+    monkeypatch.setattr(jobs, "is_ephemeral", lambda _: True)
+    monkeypatch.setattr(jobs, "filesystem", lambda _: "tmpfs")
     said = here.run("check", "--offline")
     assert said.code == 0
     assert "lies on tmpfs, which may not outlive the worker" in said.out

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rotator.cli.checking import FAIL, MACHINE, NOTE, OK, Finding
+from rotator.cli.checks.findings import FAIL, MACHINE, NOTE, OK, Finding
 from rotator.cli.opening import House
 from rotator.engine import assembly
 from rotator.errors import RotatorError

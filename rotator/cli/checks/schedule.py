@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rotator.cli.checking import NOTE, OK, WARN, Finding
+from rotator.cli.checks.findings import NOTE, OK, WARN, Finding
 from rotator.cli.out import rough
 from rotator.clock import Clock
 from rotator.jobs.job import Credential

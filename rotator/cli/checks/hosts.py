@@ -1,5 +1,6 @@
-"""Whether a provider can be connected to: the way a request would go, and not a byte of one."""
+"""Whether providers can be connected to: the way a request would go, and not a byte of one."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from ssl import SSLContext
@@ -8,12 +9,41 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 
+from rotator.cli.checks.findings import FAIL, OK, Finding
+from rotator.cli.opening import House
 from rotator.clock import Clock
+from rotator.engine import assembly
+from rotator.jobs.job import Credential
 from rotator.providers.tls import Trust
 from rotator.providers.wire import Attempt, Failed, Networks, Wire
 
 _PORTS = {"https": 443, "http": 80}
 _LONGEST = timedelta(seconds=10)
+_REACH = "see the address in the job file, DNS, the proxy and the firewall"
+
+
+def reached(house: House, chosen: Sequence[Credential]) -> Iterator[Finding]:
+    """Each host once, for every job that wants it."""
+    hosts: dict[str, dict[str, None]] = {}
+    for each in chosen:
+        hosts.setdefault(each.provider.host, {})[each.job] = None
+    for host, jobs in sorted(hosts.items()):
+        problem = reach(
+            host,
+            house.clock,
+            house.settings.request_timeout,
+            assembly.trust_of(house.settings),
+            house.settings.allowed_addresses,
+        )
+        for job in jobs:
+            yield Finding(
+                level=FAIL if problem else OK,
+                part=job,
+                about=host,
+                what="provider",
+                text=f"{host}: {problem or 'can be connected to'}",
+                remedy=_REACH if problem else "",
+            )
 
 
 def reach(

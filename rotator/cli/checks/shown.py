@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from rotator.cli import out
-from rotator.cli.checking import AWS, FAIL, LEVELS, MACHINE, NOTE, OFF, OK, WARN, Finding
+from rotator.cli.checks.findings import AWS, FAIL, LEVELS, MACHINE, NOTE, OFF, OK, WARN, Finding
 
 _MOST = 6
 """Lines under one job, unless all are asked for."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rotator.cli.checking import FAIL, MACHINE, NOTE, OFF, OK, WARN, Finding
+from rotator.cli.checks.findings import FAIL, MACHINE, NOTE, OFF, OK, WARN, Finding
 from rotator.cli.opening import House
 from rotator.cli.out import counted
 from rotator.jobs.job import Credential, Job

@@ -9,7 +9,7 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-from rotator.cli.checking import FAIL, MACHINE, Finding
+from rotator.cli.checks.findings import FAIL, MACHINE, Finding
 from rotator.cli.opening import House
 from rotator.engine import assembly
 from rotator.errors import LedgerError

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rotator.cli.checking import AWS, FAIL, OK, Finding
+from rotator.cli.checks.findings import AWS, FAIL, OK, Finding
 from rotator.cli.opening import House
 from rotator.errors import StoreError, StoreUnavailable
 from rotator.jobs.job import Credential

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rotator.cli.checking import FAIL, NOTE, OK, WARN, Finding
+from rotator.cli.checks.findings import FAIL, NOTE, OK, WARN, Finding
 from rotator.cli.opening import House
 from rotator.errors import SeedMissing
 from rotator.jobs.job import Credential

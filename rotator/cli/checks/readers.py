@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rotator.cli.check_schedule import example, lifespan_of
-from rotator.cli.checking import NOTE, OK, WARN, Finding
+from rotator.cli.checks.findings import NOTE, OK, WARN, Finding
+from rotator.cli.checks.schedule import example, lifespan_of
 from rotator.cli.out import rough
 from rotator.clock import Clock
 from rotator.errors import RotatorError

@@ -1,0 +1,1 @@
+"""What `rotator check` looks at, one room for each kind of thing, and how it is shown."""
