@@ -3,8 +3,7 @@
 import pytest
 
 from rotator.cli.exits import Exit
-from tests.integration.test_cli_chains import CHAIN, SSO
-from tests.integration.town import ALATION, Town
+from tests.integration.town import ALATION, CHAIN, SSO, Town
 
 SECOND = ALATION[: ALATION.index("[[credentials]]")] + ALATION[ALATION.rindex("[[credentials]]") :]
 SAME = "alation/sso and second/sso take the same refresh token, which only the first to use it"

@@ -20,10 +20,7 @@ from rotator.ledger.sql import SqlLedger
 from rotator.rotation.asking import request
 from rotator.sandbox import demo
 from rotator.sandbox.fakes import LOST_ANSWER, html
-from tests.integration.test_cli_chains import CHAIN
-from tests.integration.town import Town
-
-ETL, SSO = "alation/etl", "alation/sso"
+from tests.integration.town import CHAIN, ETL, SSO, Town
 
 
 def test_bulk_work_shows_its_progress_at_a_terminal(

@@ -12,6 +12,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
+from rotator.cli import keys
 from rotator.cli.app import app
 from rotator.clock import Clock
 from rotator.ledger.sql import SqlLedger
@@ -54,6 +55,23 @@ name = "reports"
 client_id = "sandbox-client"
 seeds = { client_secret = { env = "OAUTH_SECRET" } }
 """
+
+CHAIN = """\
+provider = "oauth2"
+token_url = "{url}/oauth/token"
+
+[schedule]
+survive = "20m"
+consumer_max_staleness = "5m"
+
+[[credentials]]
+name = "app"
+client_id = "sandbox-client"
+seeds = { client_secret = { env = "OAUTH_SECRET" }, refresh_token = { env = "OAUTH_TOKEN" } }
+"""
+ETL, SSO = "alation/etl", "alation/sso"
+NAMES = [ETL, SSO, "oauth/reports"]
+"""Of ALATION and OAUTH."""
 
 
 class Alation(AlationFake):
@@ -205,3 +223,18 @@ def _environ(home: Path, endpoint: str) -> dict[str, str]:
     }
     measured = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "PYTHONPATH")
     return ours | {name: os.environ[name] for name in measured if name in os.environ}
+
+
+def documented(verb: str, found: Any) -> None:
+    """Every key that JSON has is in the documentation, and the other way around."""
+    rows = found if isinstance(found, list) else [found]
+    for row in rows:
+        assert set(row) == set(keys.KEYS[verb])
+
+
+def kill_the_chain(here: Town) -> None:
+    """Somebody else regenerates SSO's refresh token: ours is dead."""
+    dead = here.secret(SSO, Shelf.KEYRING)["refresh_token"]
+    body = json.dumps({"refresh_token": dead, "user_id": 7}).encode()
+    path = "/integration/v1/regenRefreshToken/"
+    here.alation.handle("POST", path, {"content-type": "application/json"}, body)
