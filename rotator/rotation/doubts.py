@@ -16,17 +16,22 @@ from rotator.policy.again import TRIES_TO_SETTLE
 def times_asked(record: Record, intent: Intent) -> int:
     """How often in a row the question failed, if at last it was answered with neither yes nor no.
 
-    0 while the provider cannot be asked at all: another grant of it would fare no better.
+    0 while nobody answers it: an outage tells nothing of the token.
     """
     waiting = record.back_offs.get(f"settle:{intent.id}")
     return waiting.failures if waiting and waiting.reason is Reason.IN_DOUBT else 0
 
 
 def long_doubts(record: Record) -> Iterator[tuple[Intent, BackOff]]:
-    """Those that have been asked about so often that another grant is used, if there is one."""
+    """Those that have been asked about so often that another grant is used, if there is one.
+
+    However the question failed: what hangs, or cannot be reached, may be the one address that is
+    asked, while the other grant works. In an outage that grant fails as well, and costs nothing.
+    """
     for intent in record.open_intents:
-        if times_asked(record, intent) >= TRIES_TO_SETTLE:
-            yield intent, record.back_offs[f"settle:{intent.id}"]
+        waiting = record.back_offs.get(f"settle:{intent.id}")
+        if waiting is not None and waiting.failures >= TRIES_TO_SETTLE:
+            yield intent, waiting
 
 
 def killed_through(record: Record) -> int:

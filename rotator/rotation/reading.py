@@ -10,7 +10,7 @@ from datetime import timedelta
 from rotator.errors import Garbled, ProviderError
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, MarkKind, Seal
-from rotator.ledger.writes import Change, Drop, Killed, Lift, LiftMark, MarkRead
+from rotator.ledger.writes import Change, Close, Drop, Killed, Lift, LiftMark, MarkRead
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Shelf, Token
 from rotator.policy.when import SKEW
 from rotator.rotation.answered import Answered, Reading, spent
@@ -135,7 +135,21 @@ def _marks(answered: Answered, arrived: Keyring) -> list[Change]:
         return spent(intent, intent.spends, at, Because.ANSWERED) if replaced else []
     doubted = answered.sight.holdings.doubted_before(intent.intended_at)
     alive = doubted & set(intent.presented.values())
-    return [LiftMark(kind=MarkKind.SPENT, key=key) for key in sorted(alive)]
+    lifted = [LiftMark(kind=MarkKind.SPENT, key=key) for key in sorted(alive)]
+    return [*lifted, *_never_acted_on(answered)]
+
+
+def _never_acted_on(answered: Answered) -> list[Change]:
+    """Requests in doubt, of which this one, sent when they were over, shows that they did nothing.
+
+    It presented what they would have spent, and it was taken.
+    """
+    intent = answered.seal.intent
+    return [
+        Close(intent_id=other.id, outcome="alive")
+        for other in answered.sight.record.open_intents
+        if other.spends in intent.presented.values() and other.settles_at <= intent.intended_at
+    ]
 
 
 def _taken_again(answered: Answered) -> list[Change]:

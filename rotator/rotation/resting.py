@@ -97,11 +97,15 @@ def _unreadable(sight: Sight) -> list[BackOff]:
 
 
 def _hangs_in_doubt(sight: Sight) -> list[BackOff]:
-    """What all hangs on while consumers run out of time: a person need not wait for the answer."""
+    """What all hangs on while consumers run out of time: a person need not wait for the answer.
+
+    Where the provider cannot be reached at all, a person could do no more than we.
+    """
     return [
         waiting
         for intent, waiting in long_doubts(sight.record)
-        if sight.holdings.without(intent.spends or "") is None
+        if waiting.reason in (Reason.IN_DOUBT, Reason.UNANSWERED)
+        and sight.holdings.without(intent.spends or "") is None
         and (_dead(sight) or _late(sight) or sight.access is None)
     ]
 

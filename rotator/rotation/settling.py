@@ -1,6 +1,6 @@
 """SETTLE: a request that nobody will answer any more."""
 
-from rotator.errors import InDoubt
+from rotator.errors import InDoubt, Unanswered
 from rotator.ledger.facts import BackOff, Because, Intent
 from rotator.ledger.writes import Close
 from rotator.model import REFRESH_TOKEN, Reason, Shelf, Token
@@ -36,7 +36,11 @@ def _verdict(hands: Hands, sight: Sight, intent: Intent) -> Verdict:
     if token is None:
         _await_the_job(sight, intent)
         return Unknown("the token is no longer held")
-    verdict = hands.inspect(REFRESH_TOKEN, token)
+    try:
+        verdict = hands.inspect(REFRESH_TOKEN, token)
+    except Unanswered as error:
+        text = f"nobody says whether the refresh token lives: {error.text}"
+        raise Unanswered(text, remedy=_way_out(intent)) from None
     if isinstance(verdict, Unknown) and REFRESH_TOKEN in hands.credential.provider.inspections:
         _insist(sight, intent, token, verdict)
     return verdict
@@ -57,8 +61,12 @@ def _insist(sight: Sight, intent: Intent, token: Token, verdict: Unknown) -> Non
     left = "another grant is left" if other else "nothing else is left"
     raise InDoubt(
         f"{text}; {left}, and it is asked again until {ends_at:%Y-%m-%d %H:%M}Z",
-        remedy=f"a new refresh token ends the doubt at once: `rotator seed {intent.credential}`",
+        remedy=_way_out(intent),
     )
+
+
+def _way_out(intent: Intent) -> str:
+    return f"a new refresh token ends the doubt at once: `rotator seed {intent.credential}`"
 
 
 def _await_the_job(sight: Sight, intent: Intent) -> None:

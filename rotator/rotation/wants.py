@@ -16,7 +16,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Token
 from rotator.plan.seen import Want
 from rotator.policy.grants import Choice, Source
 from rotator.policy.when import FLOOR, SKEW, Renewal, Terms, join, renewal
-from rotator.rotation.doubts import killed_through
+from rotator.rotation.doubts import killed_through, long_doubts
 from rotator.rotation.holdings import Holdings
 from rotator.rotation.jumps import asked_at, is_void
 from rotator.rotation.remembered import worth_storing
@@ -157,7 +157,7 @@ def want(
     if choice is None:
         return Want(token=token, reason=reason)
     barring = [
-        _open_until(intent, choice, back_offs)
+        _open_until(intent, choice, record, back_offs)
         for intent in record.open_intents
         if choice.involves(intent.presented.values()) and not _replays(choice, intent, holdings.now)
     ]
@@ -175,10 +175,17 @@ def want(
     )
 
 
-def _open_until(intent: Intent, choice: Choice, back_offs: Mapping[str, datetime]) -> datetime:
-    """Until it settles, whatever it presented; after that, what it may have spent alone is open."""
+def _open_until(
+    intent: Intent, choice: Choice, record: Record, back_offs: Mapping[str, datetime]
+) -> datetime:
+    """Until it settles, whatever it presented; after that, what it may have spent alone is open.
+
+    What has been in doubt for long is open to a grant that does not spend it: that asks too.
+    """
     asked_again_at = back_offs.get(f"settle:{intent.id}")
     if asked_again_at is None or not choice.involves({intent.spends}):
+        return intent.settles_at
+    if choice.grant.spends is None and intent in (doubted for doubted, _ in long_doubts(record)):
         return intent.settles_at
     return max(intent.settles_at, asked_again_at)
 

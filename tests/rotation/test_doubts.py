@@ -87,7 +87,7 @@ def test_where_a_mint_can_tell_a_provider_that_says_neither_is_asked_three_times
     run(played, HOUR)
     ask(played, "refresh_token")
     played.fake.fail_next(REGENERATE, LOST_ANSWER)
-    played.fake.fail_next(VALIDATE, NOT_LISTENING, times=4)
+    played.fake.fail_next(VALIDATE, NOT_LISTENING)
     played.fake.fail_next(VALIDATE, html(502), times=100)
     run(played, 3 * HOUR)
     asked = [seen for seen in played.fake.log if seen.outcome == "HTML 502"]
@@ -314,3 +314,71 @@ def test_a_seed_that_the_provider_disowns_does_not_cost_a_token_in_doubt() -> No
     assert any("the provider disowns the seed" in line.stepped.text for line in lines)
     spent = played.ledger.spent([played.tools.fingerprints.fingerprint(Secret(kept))])
     assert [mark.because for mark in spent] == [Because.ANSWERED]
+
+
+UNASKED = pytest.mark.parametrize(
+    "fault", [LOST_REQUEST, NOT_LISTENING], ids=["hangs", "cannot be reached"]
+)
+"""What becomes of each question, while the provider's other addresses work."""
+
+
+@UNASKED
+def test_another_grant_is_used_where_nobody_answers_what_is_asked_of_a_token(fault: Fault) -> None:
+    job, month = INTROSPECTED, 30 * DAY
+    played = world(FALLBACK, job=job, access_lifespan=12 * HOUR, refresh_lifespan=month)
+    played.rotate()
+    played.clock.at = played.row.due_at or played.clock.at
+    played.fake.fail_next(TOKEN_PATH, LOST_REQUEST)
+    played.fake.fail_next(INTROSPECT, fault, times=1_000_000)
+    run(played, DAY)
+    assert works(played)
+    assert grants_used(played)[0] == "client_credentials"
+    assert not counts_as_spent(played)
+    run(played, 9 * DAY)
+    played.fake.heal()
+    run(played, DAY)
+    assert is_home(played)
+    assert grants_used(played)[0] == "refresh_token"
+    assert played.fake.counts["presented_twice"] == 0
+
+
+def unanswered_regenerate(lost: Fault, asked: Fault) -> World:
+    played = world(SSO)
+    run(played, HOUR)
+    ask(played, "refresh_token")
+    played.fake.fail_next(REGENERATE, lost)
+    played.fake.fail_next(VALIDATE, asked, times=1_000_000)
+    return played
+
+
+@UNASKED
+def test_a_mint_tells_that_a_token_lives_where_nobody_answers_what_is_asked_of_it(
+    fault: Fault,
+) -> None:
+    played = unanswered_regenerate(LOST_REQUEST, fault)
+    run(played, HOUR)
+    assert is_home(played)
+    assert "regenerate" in grants_used(played)
+    assert played.fake.counts["presented_twice"] == 0
+
+
+def test_a_person_is_told_of_a_spent_token_though_nobody_answers_what_is_asked_of_it() -> None:
+    played = unanswered_regenerate(LOST_ANSWER, LOST_REQUEST)
+    run(played, HOUR)
+    assert state(played) is State.NEEDS_A_PERSON
+    assert played.row.reason is Reason.UNANSWERED
+    assert f"rotator seed {played.credential.qualified}" in played.row.text
+    assert not counts_as_spent(played)
+
+
+def test_an_outage_in_which_a_request_went_unanswered_calls_nobody() -> None:
+    played = world(OAUTH_ASKED, job=INTROSPECTED, access_lifespan=12 * HOUR)
+    played.rotate()
+    played.clock.at = played.row.due_at or played.clock.at
+    played.fake.fail_next(TOKEN_PATH, LOST_REQUEST)
+    played.fake.fail_next("*", NOT_LISTENING, times=1_000_000)
+    run(played, 7 * HOUR)
+    assert state(played) is State.EXPIRED
+    played.fake.heal()
+    run(played, HOUR)
+    assert is_home(played)
