@@ -32,9 +32,10 @@ class Effects:
         number = len(self.names)
         self.stopped = act
         self._die_if((number, "before"), name)
-        result = act()
-        self._die_if((number, "after"), name)
-        return result
+        try:
+            return act()
+        finally:  # a request that went unanswered has had its effect, too
+            self._die_if((number, "after"), name)
 
     def labelled(self, name: str, args: tuple[object, ...]) -> str:
         """The effect's name; an intent and the request that follows it, with their grant."""

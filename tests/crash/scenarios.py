@@ -1,10 +1,14 @@
 """Every provider and grant, with and without a grant to fall back to."""
 
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from rotator.sandbox.alation import AlationFake
 from rotator.sandbox.albato import AlbatoFake
 from rotator.sandbox.amino import AminoFake
+from rotator.sandbox.fakes import LOST_REQUEST, NONE, Fault, html, json_reply
 from rotator.sandbox.oauth2 import OAuthFake
 from rotator.schedule import Schedule
 from tests.crash.world import Scenario
@@ -95,6 +99,33 @@ def _oauth(
     )
 
 
+def _troubled(
+    scenario: Scenario,
+    trouble: str,
+    faults: Mapping[str, Sequence[Fault]],
+    *,
+    refresh_lifespan: timedelta = DAY,
+    longer: timedelta = timedelta(0),
+) -> Scenario:
+    """The same with what goes wrong, by path and in order, though nobody is killed."""
+
+    def fake(now: Callable[[], datetime]) -> Any:
+        made = scenario.fake(now)
+        made.refresh_lifespan = refresh_lifespan
+        for path, each in faults.items():
+            for fault in each:
+                made.fail_next(path, fault)
+        return made
+
+    name, horizon = f"{scenario.name}, {trouble}", scenario.horizon + longer
+    return replace(scenario, name=name, fake=fake, horizon=horizon)
+
+
+_UNCLEAR = [html(502)] * 4
+"""One more than another grant waits for, so that it is used beside the doubt."""
+_DISOWNED = Fault(name="disowned", reply=json_reply(401, {"code": "401000"}))
+_API = "/integration/v1"
+
 ALL = (
     _alation("alation, SSO", seeded=True, password=False),
     _alation("alation, SSO, two chains", seeded=True, password=False, pair=True),
@@ -120,6 +151,30 @@ ALL = (
     _oauth("oauth2, refresh token, replay window", "refresh_token", grace=HOUR),
     _oauth("oauth2, refresh token, introspection", "refresh_token", inspect=True),
     _oauth("oauth2, refresh token, then client", "refresh_token", "client_credentials"),
+    _troubled(
+        _oauth("oauth2, both grants", "refresh_token", "client_credentials", inspect=True),
+        "one in doubt",
+        {"/oauth/token": [NONE, LOST_REQUEST], "/oauth/introspect": [NONE, *_UNCLEAR]},
+        longer=timedelta(minutes=10),
+    ),
+    _troubled(
+        _alation("alation, every grant", seeded=True, password=True),
+        "a chain in doubt, its mint refused",
+        {
+            f"{_API}/createAPIAccessToken/": [NONE, _DISOWNED],
+            f"{_API}/regenRefreshToken/": [LOST_REQUEST],
+            f"{_API}/validateRefreshToken/": [NONE, *_UNCLEAR],
+        },
+        refresh_lifespan=30 * DAY,  # so that its mint comes first
+    ),
+    _troubled(
+        _alation("alation, every grant", seeded=True, password=True),
+        "a chain in doubt, nobody answering",
+        {
+            f"{_API}/regenRefreshToken/": [LOST_REQUEST],
+            f"{_API}/validateRefreshToken/": [NONE, *[LOST_REQUEST] * 4],
+        },
+    ),
     _oauth("oauth2, client", "client_credentials"),
     _oauth("oauth2, client, revocation", "client_credentials", revoke=True),
 )
