@@ -101,11 +101,10 @@ def doubt_ends_at(sent_at: datetime, expires_at: datetime | None) -> datetime:
     return expires_at or sent_at + LONGEST_DOUBT
 
 
-def asks_again(now: datetime, asked: int, ends_at: datetime, *, can_tell: bool) -> bool:
+def asks_again(now: datetime, asked: int, ends_at: datetime) -> bool:
     """Whether a provider that would not say is asked again, or the token counts as spent.
 
-    `asked` counts this time too. `can_tell`: a grant presents the token without spending it, and
-    its answer lifts the mark again if the token lives. No other grant ends a doubt by being there:
-    it may fail, and then a chain that may well be alive would have been given up for nothing.
+    `asked` counts this time too. No other grant ends a doubt by being there: it may fail, and then
+    a chain that may well be alive would have been given up for nothing.
     """
-    return asked < TRIES_TO_SETTLE or (now < ends_at and not can_tell)
+    return asked < TRIES_TO_SETTLE or now < ends_at

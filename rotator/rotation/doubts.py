@@ -2,8 +2,9 @@
 
 Such a token may be alive, and then it is the only key to its chain: it is not spent to find out,
 and not given up because another grant is there, which may fail. That grant is used beside the
-doubt; a new refresh token of it takes the place of the doubtful one, and nothing else of it ends
-the doubt. What the request may have killed is not waited for: consumers hold it.
+doubt. Two of its answers end it: a new refresh token takes the place of the doubtful one; and where
+it presented the very token, as a mint does that spends nothing, the token lives. What the request
+may have killed is not waited for: consumers hold it.
 """
 
 from collections.abc import Iterator

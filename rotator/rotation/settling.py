@@ -50,17 +50,13 @@ def _insist(sight: Sight, intent: Intent, token: Token, verdict: Unknown) -> Non
     """Raises InDoubt where the provider should be asked again."""
     asked = 1 + times_asked(sight.record, intent)
     ends_at = doubt_ends_at(intent.intended_at, token.expires_at)
-    doubted = intent.spends or ""
-    other = sight.holdings.without(doubted)
-    can_tell = other is not None and other.involves({doubted})
-    if not asks_again(sight.seen.now, asked, ends_at, can_tell=can_tell):
+    if not asks_again(sight.seen.now, asked, ends_at):
         return
-    text = f"the provider does not say whether the refresh token lives: {verdict.text}"
-    if can_tell:
-        raise InDoubt(text)
+    other = sight.holdings.without(intent.spends or "")
     left = "another grant is left" if other else "nothing else is left"
     raise InDoubt(
-        f"{text}; {left}, and it is asked again until {ends_at:%Y-%m-%d %H:%M}Z",
+        f"the provider does not say whether the refresh token lives: {verdict.text}; {left}, "
+        f"and it is asked again until {ends_at:%Y-%m-%d %H:%M}Z",
         remedy=_way_out(intent),
     )
 

@@ -82,19 +82,6 @@ def counts_as_spent(played: World) -> bool:
     return bool(played.ledger.spent([token]))
 
 
-def test_where_a_mint_can_tell_a_provider_that_says_neither_is_asked_three_times() -> None:
-    played = world(SSO)
-    run(played, HOUR)
-    ask(played, "refresh_token")
-    played.fake.fail_next(REGENERATE, LOST_ANSWER)
-    played.fake.fail_next(VALIDATE, NOT_LISTENING)
-    played.fake.fail_next(VALIDATE, html(502), times=100)
-    run(played, 3 * HOUR)
-    asked = [seen for seen in played.fake.log if seen.outcome == "HTML 502"]
-    assert len(asked) in (2, 3)  # what could not even be asked is not counted as an answer
-    assert state(played) is State.NEEDS_A_PERSON
-
-
 def test_with_nothing_else_left_a_token_in_doubt_is_asked_about_until_the_provider_says() -> None:
     played = in_doubt(LOST_REQUEST)
     run(played, 10 * MINUTE)
@@ -319,6 +306,9 @@ def test_a_seed_that_the_provider_disowns_does_not_cost_a_token_in_doubt() -> No
 UNASKED = pytest.mark.parametrize(
     "fault", [LOST_REQUEST, NOT_LISTENING], ids=["hangs", "cannot be reached"]
 )
+UNCLEAR = pytest.mark.parametrize(
+    "fault", [LOST_REQUEST, NOT_LISTENING, html(502)], ids=["hangs", "cannot be reached", "a page"]
+)
 """What becomes of each question, while the provider's other addresses work."""
 
 
@@ -351,10 +341,8 @@ def unanswered_regenerate(lost: Fault, asked: Fault) -> World:
     return played
 
 
-@UNASKED
-def test_a_mint_tells_that_a_token_lives_where_nobody_answers_what_is_asked_of_it(
-    fault: Fault,
-) -> None:
+@UNCLEAR
+def test_a_mint_tells_that_a_token_lives_of_which_the_provider_does_not(fault: Fault) -> None:
     played = unanswered_regenerate(LOST_REQUEST, fault)
     run(played, HOUR)
     assert is_home(played)
@@ -362,13 +350,34 @@ def test_a_mint_tells_that_a_token_lives_where_nobody_answers_what_is_asked_of_i
     assert played.fake.counts["presented_twice"] == 0
 
 
-def test_a_person_is_told_of_a_spent_token_though_nobody_answers_what_is_asked_of_it() -> None:
-    played = unanswered_regenerate(LOST_ANSWER, LOST_REQUEST)
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(LOST_REQUEST, Reason.UNANSWERED), (html(502), Reason.IN_DOUBT)],
+    ids=["hangs", "a page"],
+)
+def test_a_person_is_told_of_a_token_that_no_mint_takes_though_the_provider_does_not_say(
+    fault: Fault, reason: Reason
+) -> None:
+    played = unanswered_regenerate(LOST_ANSWER, fault)
     run(played, HOUR)
     assert state(played) is State.NEEDS_A_PERSON
-    assert played.row.reason is Reason.UNANSWERED
+    assert played.row.reason is reason
     assert f"rotator seed {played.credential.qualified}" in played.row.text
     assert not counts_as_spent(played)
+
+
+@UNCLEAR
+def test_an_outage_calls_nobody_to_a_token_that_the_next_mint_will_tell_of(fault: Fault) -> None:
+    played = unanswered_regenerate(LOST_REQUEST, fault)
+    played.rotate()
+    played.fake.fail_next("*", fault, times=1_000_000)
+    run(played, HOUR)
+    assert state(played) is State.EXPIRED  # for all that anybody knows
+    assert not counts_as_spent(played)
+    played.fake.heal()
+    run(played, HOUR)
+    assert is_home(played)
+    assert played.fake.counts["presented_twice"] == 0
 
 
 def test_an_outage_in_which_a_request_went_unanswered_calls_nobody() -> None:

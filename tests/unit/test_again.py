@@ -145,32 +145,29 @@ def test_no_day_sees_a_wrong_password_more_than_four_times() -> None:
 # --- a request that nobody answered --------------------------------------------------------------
 
 ASKS_AGAIN = [
-    # asked, time left, another grant can tell -> asked again
-    (1, ZERO, True, True),
-    (TRIES_TO_SETTLE - 1, ZERO, True, True),
-    (TRIES_TO_SETTLE, SECOND, True, False),
-    (TRIES_TO_SETTLE, SECOND, False, True),
-    (TRIES_TO_SETTLE, ZERO, False, False),
-    (1000, SECOND, False, True),
+    # asked, time left -> asked again
+    (1, ZERO, True),
+    (TRIES_TO_SETTLE - 1, ZERO, True),
+    (TRIES_TO_SETTLE, SECOND, True),
+    (TRIES_TO_SETTLE, ZERO, False),
+    (1000, SECOND, True),
 ]
 
 
-@pytest.mark.parametrize(("asked", "left", "can_tell", "again"), ASKS_AGAIN)
+@pytest.mark.parametrize(("asked", "left", "again"), ASKS_AGAIN)
 def test_a_provider_that_does_not_say_is_asked_again_while_that_can_be_of_use(
-    *, asked: int, left: timedelta, can_tell: bool, again: bool
+    *, asked: int, left: timedelta, again: bool
 ) -> None:
-    assert asks_again(NOW, asked, NOW + left, can_tell=can_tell) is again
+    assert asks_again(NOW, asked, NOW + left) is again
 
 
-@given(asked=st.integers(1, 10**6), left=st.timedeltas(-DAY, DAY), can_tell=st.booleans())
-def test_a_doubt_that_nothing_else_can_end_is_never_given_up_sooner_and_ends_in_any_case(
-    *, asked: int, left: timedelta, can_tell: bool
+@given(asked=st.integers(1, 10**6), left=st.timedeltas(-DAY, DAY))
+def test_a_doubt_is_no_longer_for_being_asked_about_oftener_and_ends_in_any_case(
+    *, asked: int, left: timedelta
 ) -> None:
     ends_at = NOW + left
-    found = asks_again(NOW, asked, ends_at, can_tell=can_tell)
-    assert asks_again(NOW, asked, ends_at, can_tell=False) >= found
-    assert asks_again(NOW, asked + 1, ends_at, can_tell=can_tell) <= found
-    assert not asks_again(max(NOW, ends_at), asked + TRIES_TO_SETTLE, ends_at, can_tell=can_tell)
+    assert asks_again(NOW, asked + 1, ends_at) <= asks_again(NOW, asked, ends_at)
+    assert not asks_again(max(NOW, ends_at), asked + TRIES_TO_SETTLE, ends_at)
 
 
 @given(st.none() | st.timedeltas(-400 * DAY, 400 * DAY))
