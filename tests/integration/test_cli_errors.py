@@ -33,7 +33,8 @@ def test_what_breaks_inside_is_one_line_without_its_text(
     here.run("rotate", "oauth", "--no-wait")
     said = here.run("status")
     assert said.code == Exit.FAILED
-    assert said.err.startswith("rotator: something broke inside: ValueError in test_cli_errors.py line")
+    told = "rotator: something broke inside: ValueError in test_cli_errors.py line"
+    assert said.err.startswith(told)
     assert said.err.count("\n") == 1
     assert "ROTATOR_DEBUG=1" in said.err
     with pytest.raises(ValueError, match="a secret") as caught:
