@@ -10,6 +10,8 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
+from rotator.environment import load_settings
+from rotator.jobs.files import load
 from rotator.settings import Settings, variable
 
 FOLDER = Path(__file__).parents[2] / "deploy"
@@ -77,6 +79,16 @@ def test_every_setting_that_is_named_is_one(path: Path) -> None:
     known = {variable(field) for field in Settings.model_fields}
     named = set(re.findall(r"\bROTATOR_[A-Z_]+\b", path.read_text())) - {"ROTATOR_"}
     assert named <= known
+
+
+def test_the_example_of_settings_starts_the_example_of_a_job() -> None:
+    lines = [line for line in text("rotator.env.example").splitlines() if line]
+    taken = dict(line.removeprefix("# ").split("=", 1) for line in lines if "=" in line)
+    settings = load_settings(taken | {"HOME": "/var/lib/rotator"})
+    assert len(settings.alert_urls) == 2
+    book = load(FOLDER.parent / "jobs", settings, taken)
+    assert "alation/etl" in book.credentials
+    assert not book.mistakes
 
 
 def test_the_same_user_everywhere() -> None:
