@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from rotator import errors
 from rotator.ledger.facts import BackOff, Record
 from rotator.model import Reason
+from rotator.plan.table import Step, Verb
 from rotator.policy.again import back_off as until
 from rotator.rotation.jumps import holds
+from rotator.rotation.look import Sight
 from rotator.triage import reason_of
 
 
@@ -34,6 +36,18 @@ def back_off(
     if earlier is not None and by_hand and retry_after is None:
         at = min(at, earlier.until)
     return BackOff(what=what, until=at, since=now, failures=failures, reason=why, text=told(error))
+
+
+def deadline(sight: Sight, step: Step) -> datetime | None:
+    """By when this step has to have worked; None: no token of ours waits for it.
+
+    So it is with a question that another grant goes round: else both would hurry in an outage,
+    of which either would notice the end.
+    """
+    if step.verb is not Verb.SETTLE:
+        return sight.deadline
+    spends = sight.intent(step.subject).spends or ""
+    return sight.deadline if sight.holdings.without(spends) is None else None
 
 
 def told(error: Exception) -> str:

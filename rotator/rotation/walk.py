@@ -17,7 +17,7 @@ from rotator.model import Reason, State
 from rotator.plan.seen import ADOPT, SEED, TURN
 from rotator.plan.table import Step, Verb, next_step
 from rotator.rotation import steps
-from rotator.rotation.failing import back_off, told
+from rotator.rotation.failing import back_off, deadline, told
 from rotator.rotation.hands import Done, Hands
 from rotator.rotation.keeping import keep
 from rotator.rotation.look import Sight, look
@@ -166,7 +166,7 @@ class _Walk:
     def _failed(self, sight: Sight, step: Step, error: Exception) -> Done:
         """A back-off for this line of the table and no other."""
         now = self.tools.clock.now()
-        stored = back_off(_line(sight, step), error, sight.record, now, sight.deadline)
+        stored = back_off(_line(sight, step), error, sight.record, now, deadline(sight, step))
         return Done([stored], outcome_of(error), told(error), look_afresh=True)
 
     def _stepped(self, step: str, reason: Reason, done: Done, began: datetime) -> Stepped:

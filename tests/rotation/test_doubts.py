@@ -303,6 +303,8 @@ def test_a_seed_that_the_provider_disowns_does_not_cost_a_token_in_doubt() -> No
     assert [mark.because for mark in spent] == [Because.ANSWERED]
 
 
+MOST_REQUESTS = 45
+"""Of one credential within an hour, as in the simulation."""
 UNASKED = pytest.mark.parametrize(
     "fault", [LOST_REQUEST, NOT_LISTENING], ids=["hangs", "cannot be reached"]
 )
@@ -391,3 +393,21 @@ def test_an_outage_in_which_a_request_went_unanswered_calls_nobody() -> None:
     played.fake.heal()
     run(played, HOUR)
     assert is_home(played)
+
+
+@UNCLEAR
+@pytest.mark.parametrize("name", [SSO, FALLBACK])
+def test_a_question_that_another_grant_goes_round_does_not_hurry_beside_it(
+    name: str, fault: Fault
+) -> None:
+    job = INTROSPECTED if name == FALLBACK else {}
+    played = world(name, job=job, access_lifespan=12 * HOUR)
+    played.rotate()
+    played.clock.at = played.row.due_at or played.clock.at
+    ask(played, "refresh_token")
+    played.fake.fail_next("*", LOST_REQUEST)
+    played.rotate()
+    played.fake.fail_next("*", fault, times=1_000_000)
+    run(played, DAY)
+    at = [seen.at for seen in played.fake.log]
+    assert max(sum(since <= each < since + HOUR for each in at) for since in at) <= MOST_REQUESTS
