@@ -172,6 +172,11 @@ def both(at: datetime | None, now: datetime) -> str:
     return f"{instant(at)} ({relative(at, now)})" if at else "-"
 
 
+def deadline(at: datetime | None, now: datetime) -> str:
+    """As short as a column wants it: "2026-11-23 02:14Z (9h)", or "(9h ago)" once it is over."""
+    return f"{at:%Y-%m-%d %H:%M}Z ({relative(at, now).removeprefix('in ')})" if at else "-"
+
+
 def relative(at: datetime, now: datetime) -> str:
     if abs(at - now) < timedelta(seconds=1):
         return "now"

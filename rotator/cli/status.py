@@ -104,8 +104,8 @@ def _line(each: "Standing", now: "datetime") -> tuple[str, ...]:
     return (
         each.credential,
         each.state,
-        out.both(row.access_expires_at, now),
-        out.both(row.refresh_expires_at, now),
+        out.deadline(row.access_expires_at, now),
+        out.deadline(row.refresh_expires_at, now),
         margin,
         out.relative(due_at, now) if (due_at := _next_look(row)) else "-",
         _what(each),
