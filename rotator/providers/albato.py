@@ -145,6 +145,7 @@ def build(job: Job, credential: Credential, seeds: frozenset[str]) -> Provider:
         needs=frozenset({_PARTNER_TOKEN}),
         yields=access,
         kills=access if job.mint_kills else frozenset(),
+        suspects=("user_id", "partner_name", "auth_encoding"),
         ask=albato.ask,
         read=albato.read,
     )

@@ -82,6 +82,8 @@ class Grant:
     """The token presented that dies with the request, answered or not."""
     kills: frozenset[str] = frozenset()
     """Earlier tokens that may die of the answer."""
+    suspects: tuple[str, ...] = ()
+    """Settings whose mistake the provider's refusal does not tell from a wrong token or seed."""
     replay: timedelta = timedelta(0)
     """How long after sending, the same request may be sent again."""
     ask: Callable[[Keyring], Request]

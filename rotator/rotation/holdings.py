@@ -1,6 +1,6 @@
 """What one credential may present now: which of its tokens and seeds, to which grant."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -233,11 +233,16 @@ class Holdings:
         """When each refused seed is presented once more, by what its refusal is bound to."""
         if not self.refusals:
             return {}
-        return self.refusals.again_at(
-            Choice(grant, presents)
-            for grant in self._provider.grants
-            for presents in presentable(grant, self._held)
-        )
+        return self.refusals.again_at(self._every_choice())
+
+    @cached_property
+    def refused_seeds(self) -> list[Grant]:
+        """The grants that were refused with the seeds that are here now."""
+        return self.refusals.of_seeds(self._every_choice())
+
+    def _every_choice(self) -> Iterator[Choice]:
+        for grant in self._provider.grants:
+            yield from (Choice(grant, presents) for presents in presentable(grant, self._held))
 
     def _refused(self, grant: Grant, presents: tuple[Holding, ...]) -> bool:
         """Nothing is spent while the keyring is another ledger's, a fresh seed neither.

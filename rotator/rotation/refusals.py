@@ -9,6 +9,7 @@ from datetime import datetime
 
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Mark, MarkKind, Record
+from rotator.model import REFRESH_TOKEN
 from rotator.policy.again import seed_again_at
 from rotator.policy.grants import Choice, Holding, Source
 from rotator.policy.when import SKEW
@@ -46,6 +47,14 @@ class Refusals:
         marks = (self._of(*choice) for choice in choices if _holds_a_seed(choice.presents))
         return {mark.key: until for mark in marks if mark and (until := self._barred_until(mark))}
 
+    def of_seeds(self, choices: Iterable[Choice]) -> list[Grant]:
+        """The grants of these that were refused with a seed as what they hang on."""
+        return [
+            grant
+            for grant, presents in choices
+            if _hangs_on_a_seed(presents) and self._of(grant, presents)
+        ]
+
     def asked_since(self, at: datetime) -> bool:
         """Whether a person has asked since then to have refused seeds tried again."""
         asked = (asked_at(manual, self._now) for manual in self._manuals if manual.again)
@@ -61,6 +70,12 @@ class Refusals:
         again_at = seed_again_at(mark.at, mark.times)
         holds = mark.at - SKEW <= self._now < again_at and not self.asked_since(mark.at)
         return again_at if holds else None
+
+
+def _hangs_on_a_seed(presents: Iterable[Holding]) -> bool:
+    """Whether a refusal is the seed's: a chain's own token comes before what is sent beside it."""
+    kept = any(held.name == REFRESH_TOKEN and held.source is not Source.SEED for held in presents)
+    return _holds_a_seed(presents) and not kept
 
 
 def _holds_a_seed(presents: Iterable[Holding]) -> bool:

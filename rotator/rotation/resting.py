@@ -9,12 +9,11 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
 from rotator.plan.seen import ShelfSeen
 from rotator.plan.table import Step
 from rotator.policy.when import SKEW, GaveWay
-from rotator.providers.registry import plugins
 from rotator.rotation.doubts import killed_through, long_doubts
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.look import Sight
+from rotator.rotation.remedies import remedy
 from rotator.rotation.remembered import active_back_offs
-from rotator.sentences import within
 
 
 def rest(credential: Credential, sight: Sight, step: Step) -> Rest:
@@ -135,8 +134,8 @@ def _text(credential: Credential, sight: Sight, state: State) -> str:
     if state is State.NEEDS_A_PERSON and waiting and not sight.seen.stuck:
         return waiting[0].text
     if state is State.NEEDS_A_PERSON:
-        more = [*_spent_elsewhere(sight), *sight.holdings.missing, *_next_try(sight)]
-        return "; ".join([_remedy(credential, sight), *more])
+        more = [*_spent_elsewhere(sight), *_next_try(sight)]
+        return "; ".join([remedy(credential, sight), *more])
     if sight.seen.back_offs:
         return _told(_newest(sight))
     gave_way = sight.access_due.gave_way if sight.access_due else GaveWay.NOTHING
@@ -155,25 +154,6 @@ def _next_try(sight: Sight) -> list[str]:
     """When a refused seed is presented once more, though no person does anything."""
     again_at = min(sight.holdings.seeds_again_at.values(), default=None)
     return [f"it is tried once more at {again_at:%Y-%m-%d %H:%M}Z"] if again_at else []
-
-
-def _remedy(credential: Credential, sight: Sight) -> str:
-    """What a person does, by what the provider would take."""
-    name, provider = credential.qualified, credential.provider
-    if sight.holdings.foreign:
-        return f"another ledger owns the chain: stop that worker, then `rotator adopt {name}`"
-    if sight.holdings.elsewhere:
-        return (
-            f"the kept token is for {sight.holdings.elsewhere}: correct the address in the job "
-            f"file, or get a new refresh token, then `rotator seed {name}`"
-        )
-    texts = plugins()[provider.name].seeds
-    needed = {need for grant in provider.grants for need in grant.needs}
-    if REFRESH_TOKEN in needed:
-        where = within(texts.get(REFRESH_TOKEN, "from the provider"))
-        return f"get a new refresh token ({where}), then `rotator seed {name}`"
-    seeds = " and ".join(f"{need} ({within(texts.get(need, '?'))})" for need in sorted(needed))
-    return f"check {seeds}, then `rotator rotate --again {name}`"
 
 
 def manual_changes(credential: Credential, sight: Sight) -> list[Change]:

@@ -31,6 +31,7 @@ def _grants(alation: Exchange) -> tuple[Grant, Grant, Grant]:
         needs=refresh,
         yields=access,
         kills=access if alation.job.mint_kills else frozenset(),
+        suspects=("user_id",),
         ask=partial(alation.present, "createAPIAccessToken", REFRESH_TOKEN, REFRESH_TOKEN),
         read=alation.minted,
     )
@@ -40,6 +41,7 @@ def _grants(alation: Exchange) -> tuple[Grant, Grant, Grant]:
         yields=refresh,
         spends=REFRESH_TOKEN,
         kills=access if alation.job.regenerate_kills else frozenset(),
+        suspects=("user_id",),
         ask=partial(alation.present, "regenRefreshToken", REFRESH_TOKEN, REFRESH_TOKEN),
         read=alation.regenerated,
     )
@@ -47,6 +49,7 @@ def _grants(alation: Exchange) -> tuple[Grant, Grant, Grant]:
         name=PASSWORD,
         needs=frozenset({PASSWORD}),
         yields=refresh,
+        suspects=("username",),
         kills=access,  # one source has createRefreshToken revoke the user's earlier tokens
         ask=alation.log_in,
         read=alation.logged_in,

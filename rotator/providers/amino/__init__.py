@@ -59,7 +59,14 @@ def _grants(amino: Exchange, seeds: frozenset[str]) -> Iterator[Grant]:
     )
     for name, needs, ask in logins:
         if needs <= seeds:
-            yield Grant(name=name, needs=frozenset(needs), yields=_BOTH, ask=ask, read=amino.read)
+            yield Grant(
+                name=name,
+                needs=frozenset(needs),
+                yields=_BOTH,
+                suspects=("username",),
+                ask=ask,
+                read=amino.read,
+            )
 
 
 _EXAMPLE = """\
