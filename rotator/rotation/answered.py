@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.jobs.job import Credential
-from rotator.ledger.facts import Because, Intent, Mark, MarkKind, Seal
-from rotator.ledger.writes import AddMark, Change, Close, Killed
+from rotator.ledger.facts import Because, Intent, Mark, MarkKind, Record, Seal
+from rotator.ledger.writes import AddMark, Change, Close, Killed, Lift
 from rotator.model import ACCESS_TOKEN
 from rotator.policy.grants import Holding, Source
 from rotator.providers.base import Grant
@@ -68,10 +68,19 @@ class Answered:
 
     def closed(self, *more: str) -> list[Change]:
         """This request is answered, and those that were the same."""
+        record = self.sight.record
         return [
-            Close(intent_id=intent_id, outcome="answered")
+            change
             for intent_id in [self.seal.intent.id, *more]
+            for change in closed(record, intent_id, "answered")
         ]
+
+
+def closed(record: Record, intent_id: str, outcome: str) -> list[Change]:
+    """A request is open no longer, and nothing backs off for its sake."""
+    line = f"settle:{intent_id}"
+    over = [Lift(what=line)] if line in record.back_offs else []
+    return [Close(intent_id=intent_id, outcome=outcome), *over]
 
 
 def spent(intent: Intent, token: str, at: datetime, because: Because) -> list[Change]:

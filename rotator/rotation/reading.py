@@ -10,10 +10,10 @@ from datetime import timedelta
 from rotator.errors import Garbled, ProviderError
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import Because, MarkKind, Seal
-from rotator.ledger.writes import Change, Close, Drop, Killed, Lift, LiftMark, MarkRead
+from rotator.ledger.writes import Change, Drop, Killed, Lift, LiftMark, MarkRead
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Keyring, Shelf, Token
 from rotator.policy.when import SKEW
-from rotator.rotation.answered import Answered, Reading, spent
+from rotator.rotation.answered import Answered, Reading, closed, spent
 from rotator.rotation.doubts import killed_through
 from rotator.rotation.look import Sight
 from rotator.rotation.patience import patience
@@ -145,10 +145,12 @@ def _never_acted_on(answered: Answered) -> list[Change]:
     It presented what they would have spent, and it was taken.
     """
     intent = answered.seal.intent
+    record = answered.sight.record
     return [
-        Close(intent_id=other.id, outcome="alive")
-        for other in answered.sight.record.open_intents
+        change
+        for other in record.open_intents
         if other.spends in intent.presented.values() and other.settles_at <= intent.intended_at
+        for change in closed(record, other.id, "alive")
     ]
 
 

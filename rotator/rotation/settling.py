@@ -2,12 +2,11 @@
 
 from rotator.errors import InDoubt, Unanswered
 from rotator.ledger.facts import BackOff, Because, Intent
-from rotator.ledger.writes import Close
 from rotator.model import REFRESH_TOKEN, Reason, Shelf, Token
 from rotator.plan.table import Step
 from rotator.policy.again import asks_again, doubt_ends_at
 from rotator.providers.base import Alive, Unknown, Verdict
-from rotator.rotation.answered import killed, spent
+from rotator.rotation.answered import closed, killed, spent
 from rotator.rotation.doubts import times_asked
 from rotator.rotation.hands import Done, Hands
 from rotator.rotation.jumps import is_void
@@ -20,14 +19,14 @@ def settle(hands: Hands, sight: Sight, step: Step) -> Done:
     if is_void(intent, sight.seen.now) and f"settle:{intent.id}" not in sight.record.back_offs:
         return _wait_anew(hands, sight, intent)
     if intent.spends is None:
-        return Done([Close(intent_id=intent.id, outcome="unanswered"), *killed(intent)])
+        return Done([*closed(sight.record, intent.id, "unanswered"), *killed(intent)])
     verdict = _verdict(hands, sight, intent)
     if isinstance(verdict, Alive):
-        closed = Close(intent_id=intent.id, outcome="alive")
-        return Done([closed], text="the provider never acted on it")
+        over = closed(sight.record, intent.id, "alive")
+        return Done(over, text="the provider never acted on it")
     marks = spent(intent, intent.spends, hands.tools.clock.now(), Because.UNANSWERED)
-    closed = Close(intent_id=intent.id, outcome="unanswered")
-    return Done([*marks, closed, *killed(intent)], text=verdict.text)
+    over = closed(sight.record, intent.id, "unanswered")
+    return Done([*marks, *over, *killed(intent)], text=verdict.text)
 
 
 def _verdict(hands: Hands, sight: Sight, intent: Intent) -> Verdict:

@@ -343,11 +343,27 @@ def unanswered_regenerate(lost: Fault, asked: Fault) -> World:
     return played
 
 
+def doubts_left(played: World) -> list[str]:
+    """Back-offs of questions: one that is over would tell of trouble, and stay for ever."""
+    return [line for line in record(played).back_offs if line.startswith("settle")]
+
+
+@pytest.mark.parametrize("fault", [LOST_REQUEST, LOST_ANSWER], ids=["alive", "spent"])
+def test_nothing_backs_off_for_a_doubt_that_is_over(fault: Fault) -> None:
+    played = in_doubt(fault, FALLBACK)
+    run(played, 10 * HOUR)
+    assert doubts_left(played)
+    played.fake.heal()
+    run(played, HOUR)
+    assert not doubts_left(played)
+
+
 @UNCLEAR
 def test_a_mint_tells_that_a_token_lives_of_which_the_provider_does_not(fault: Fault) -> None:
     played = unanswered_regenerate(LOST_REQUEST, fault)
-    run(played, HOUR)
+    run(played, 10 * MINUTE)
     assert is_home(played)
+    assert not doubts_left(played)
     assert "regenerate" in grants_used(played)
     assert played.fake.counts["presented_twice"] == 0
 
