@@ -86,7 +86,7 @@ class Rejected(ProviderError):
 
 
 class Misconfigured(ProviderError):
-    """The refusal of our settings (client id, user id), not of the token."""
+    """The refusal of our settings (client id, user id), not of the token; `remedy` names them."""
 
 
 class Garbled(ProviderError):

@@ -19,7 +19,7 @@ class Trouble(NamedTuple):
     action: str
 
 
-_WAIT = "nothing: it is tried again"
+_WAIT = "it is tried again by itself"
 _NETWORK = Trouble(
     "network", f"{_WAIT}; if it lasts, look at DNS, proxy and firewall on the way to the provider"
 )
@@ -36,16 +36,17 @@ BY_REASON: Mapping[Reason, Trouble] = {
     Reason.UNANSWERED: _NETWORK,
     Reason.IN_DOUBT: Trouble(
         "in doubt",
-        "nothing while the published token lives: the provider is asked again; a new refresh token"
-        " and `rotator seed` end the doubt at once",
+        "the provider is asked again while the published token lives; a new refresh token and"
+        " `rotator seed` end the doubt at once",
     ),
     Reason.PROVIDER_DOWN: Trouble(
-        "provider down", "nothing: one credential asks for all; see the provider's status page"
+        "provider down", "one credential asks for all; see the provider's status page"
     ),
     Reason.THROTTLED: Trouble(
-        "throttled", f"{_WAIT} when told to; if it lasts, see [limits] in the job file"
+        "throttled",
+        "it is tried again when the provider says; if it lasts, see [limits] in the job file",
     ),
-    Reason.REJECTED: Trouble("refused", "nothing: another grant is used, if there is one"),
+    Reason.REJECTED: Trouble("refused", "another grant is used, if there is one"),
     Reason.TOKEN_SPENT: Trouble(
         "spent token", "have the provider make a new refresh token, then `rotator seed`"
     ),
@@ -55,12 +56,11 @@ BY_REASON: Mapping[Reason, Trouble] = {
     ),
     Reason.SEED_REFUSED: Trouble(
         "wrong seed",
-        "correct the seed, or what is presented with it (user_id, username, client_id), then"
-        " `rotator rotate --again`",
+        "correct the seed, or what the job file presents with it, then `rotator rotate --again`",
     ),
     Reason.SEED_MISSING: Trouble("missing seed", "put the seed where the job file says it is"),
     Reason.MISCONFIGURED: Trouble(
-        "wrong user_id", "correct user_id, client_id or whatever else the job file says of it"
+        "wrong settings", "correct what the text names, in the job file or among its seeds"
     ),
     Reason.GARBLED: _CONTRACT,
     Reason.DUE_ON_ARRIVAL: Trouble(
@@ -128,7 +128,7 @@ REASONS: Mapping[type[Exception], Reason] = {
 """Error -> its reason, for it and whatever is drawn below it."""
 
 _OUTSIDE: Mapping[type[Exception], Trouble] = {
-    errors.LeaseLost: Trouble("another worker", "nothing: the other worker goes on"),
+    errors.LeaseLost: Trouble("another worker", "the other worker goes on"),
     errors.LedgerTooNew: Trouble("ledger", "run the rotator that last wrote it, or a later one"),
     errors.LedgerBusy: Trouble("another worker", "stop the other worker, or let it stand by"),
     errors.LedgerError: _LEDGER,
@@ -162,6 +162,11 @@ def outcome_of(error: BaseException) -> str:
 def trouble_of(outcome: str) -> Trouble | None:
     """The class of a step's outcome; None where all went well."""
     return None if outcome in _FINE else _NAMED.get(outcome, _BUG)
+
+
+def advised(text: str, trouble: Trouble) -> str:
+    """A failure with what comes next; a text that ends with its own remedy needs no other."""
+    return text if text.endswith(")") else f"{text} ({trouble.action})"
 
 
 def classed(trouble: Trouble | None) -> dict[str, str | None]:

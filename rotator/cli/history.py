@@ -6,7 +6,7 @@ import typer
 
 from rotator.cli import options
 from rotator.cli.exits import BadUsage
-from rotator.triage import classed, trouble_of
+from rotator.triage import advised, classed, trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,7 +91,7 @@ def _shown(line: "Line") -> tuple[str, ...]:
     took = f"{step.duration.total_seconds():.1f}s"
     run = out.short(step.run)
     trouble = trouble_of(step.outcome)
-    what = f"{step.text} ({trouble.action})" if trouble else step.text
+    what = advised(step.text, trouble) if trouble else step.text
     return (out.instant(step.at), line.credential, run, step.step, step.reason, step.outcome,
             trouble.name if trouble else "", took, what, step.cause)  # fmt: skip
 

@@ -7,7 +7,7 @@ import typer
 from rotator.cli import options
 from rotator.cli.exits import Exit
 from rotator.model import State
-from rotator.triage import BY_REASON, classed
+from rotator.triage import BY_REASON, advised, classed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ def _what(each: "Standing") -> str:
     if trouble is None:
         return said
     told = f"{trouble.name}: {said}"
-    return told if each.state is State.NEEDS_A_PERSON else f"{told} ({trouble.action})"
+    return told if each.state is State.NEEDS_A_PERSON else advised(told, trouble)
 
 
 def _said(each: "Standing") -> str:

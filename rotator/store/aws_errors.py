@@ -106,9 +106,9 @@ def from_answer(action: str, about: str, error: ClientError) -> StoreError:
     if code in _THROTTLED or status == 429:
         return StoreThrottled(f"AWS throttles {wanted}")
     if code in _BROKEN or status >= 500:
-        return StoreUnavailable(f"AWS fails at {wanted} (HTTP {status})")
+        return StoreUnavailable(f"AWS fails at {wanted}: HTTP {status}")
     if not _CODE.fullmatch(code):
-        return StoreUnavailable(f"an answer that AWS does not document to {wanted} (HTTP {status})")
+        return StoreUnavailable(f"an answer that AWS does not document to {wanted}: HTTP {status}")
     return _refusal(action, about, code, str(told.get("Message", "")))
 
 

@@ -1,6 +1,7 @@
 """What a person is told to do comes from what was refused or missing, and fits the credential."""
 
 from rotator.model import State
+from rotator.triage import BY_REASON
 from tests.crash.world import World
 from tests.rotation.stage import (
     ALBATO,
@@ -87,3 +88,13 @@ def test_a_refusal_of_the_chain_is_not_the_clients_secrets_fault() -> None:
     played.fake.fail_next("*", answering(400, {"error": "invalid_grant"}), times=100)
     run(played, HOUR)
     assert played.row.text.startswith("get a new refresh token ("), played.row.text
+
+
+def test_settings_that_an_oauth_server_refuses_are_named_as_the_job_file_has_them() -> None:
+    played = world(OAUTH)
+    run(played, HOUR / 3)
+    played.fake.fail_next("*", answering(401, {"error": "invalid_client"}), times=100)
+    run(played, HOUR / 2)
+    remedy = "correct `client_id`, the seed `client_secret` or `client_auth`"
+    assert played.row.text == f"invalid_client ({remedy})"
+    assert "user_id" not in BY_REASON[played.row.reason].action

@@ -5,7 +5,7 @@ import pytest
 from rotator import errors, triage
 from rotator.model import Reason
 from rotator.store import aws_errors
-from rotator.triage import BY_REASON, REASONS, outcome_of, reason_of, trouble_of
+from rotator.triage import BY_REASON, REASONS, advised, outcome_of, reason_of, trouble_of
 
 CLASSES = [
     kind
@@ -55,6 +55,17 @@ def test_no_action_deletes_anything() -> None:
     for trouble in BY_REASON.values():
         assert "delete" not in trouble.action
         assert "forget" not in trouble.action
+
+
+def test_an_action_reads_well_behind_the_word_next() -> None:
+    for trouble in BY_REASON.values():
+        assert not trouble.action.startswith("nothing:"), trouble
+
+
+def test_a_failure_has_one_remedy_in_brackets() -> None:
+    trouble = triage.Trouble("AWS denied", "allow it")
+    assert advised("no write to x", trouble) == "no write to x (allow it)"
+    assert advised("no write to x (see the policy)", trouble) == "no write to x (see the policy)"
 
 
 def test_a_class_beneath_a_drawn_one_goes_by_its_name() -> None:

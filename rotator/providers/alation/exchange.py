@@ -94,10 +94,8 @@ def _granted(answer: Answer) -> dict[str, Any]:
     if _is_refusal(answer, found):
         text = f"HTTP {answer.status}: {_sentence(found)}"
         if answer.status == 400:
-            raise Misconfigured(text, remedy="see `user_id` and `body_encoding`")
-        raise Rejected(
-            text, remedy="or `user_id` is not the token's: Alation says the same to both"
-        )
+            raise Misconfigured(text, remedy="correct `user_id` or `body_encoding`")
+        raise Rejected(text)  # of a token and of a `user_id` that is not the token's alike
     shapes.refuse_unless_documented(answer)
     return answer.json_object()
 

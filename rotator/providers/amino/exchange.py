@@ -122,7 +122,8 @@ def _refuse(answer: Answer) -> None:
         raise Rejected(f"HTTP {answer.status} with JSON:API errors")
     if _has_errors(answer) and answer.status in _WRONG_ADDRESS:
         raise Misconfigured(
-            f"HTTP {answer.status} with JSON:API errors", remedy="look at the job's paths"
+            f"HTTP {answer.status} with JSON:API errors",
+            remedy="correct `renew_path`, `password_path`, `cookie_path` or `renew_encoding`",
         )
     shapes.refuse_unless_documented(answer)
 

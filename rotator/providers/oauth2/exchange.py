@@ -29,13 +29,20 @@ _DEAD = frozenset({
     "invalid_refresh_token", "token_expired", "token_revoked",  # Slack, under HTTP 200
     "invalid_code",  # Zoho, under HTTP 200
 })  # fmt: skip
-_WRONG_SETTINGS = frozenset({
-    "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
-    "invalid_request", "invalid_target",  # RFC 6749, 5.2; RFC 8707, 2
-    "incorrect_client_credentials",  # GitHub
-    "invalid_client_id", "bad_client_secret", "invalid_grant_type",  # Slack
-    "invalid_client_credentials",  # Salesforce
-})  # fmt: skip
+_CLIENT = "correct `client_id`, the seed `client_secret` or `client_auth`"
+_GRANT = "register the client for this grant, or correct `grants`"
+_WRONG_SETTINGS: Mapping[str, str] = {
+    # RFC 6749, 5.2
+    "invalid_client": _CLIENT, "unauthorized_client": _GRANT, "unsupported_grant_type": _GRANT,
+    "invalid_scope": "correct `scope`",
+    "invalid_request": "correct `client_auth`, `scope` or `extra`: a field is missing or unknown",
+    "invalid_target": "correct the audience or resource in `extra`",  # RFC 8707, 2
+    "incorrect_client_credentials": _CLIENT,  # GitHub
+    "invalid_client_id": "correct `client_id`", "bad_client_secret": _CLIENT,  # Slack
+    "invalid_grant_type": _GRANT,  # Slack
+    "invalid_client_credentials": _CLIENT,  # Salesforce
+}  # fmt: skip
+"""Whose fault it is, and so what a person corrects."""
 _PATIENCE = frozenset({
     "temporarily_unavailable",  # RFC 6749, 4.1.2.1
     "slow_down",  # RFC 8628, 3.5
@@ -152,7 +159,7 @@ class Exchange:
         if error in self.job.dead_token_errors | _DEAD:
             raise Rejected(error)
         if error in _WRONG_SETTINGS:
-            raise Misconfigured(error, remedy="compare the job and the seeds with the client")
+            raise Misconfigured(error, remedy=_WRONG_SETTINGS[error])
         if error == "server_error":
             raise Unanswered(error)
 
