@@ -186,7 +186,8 @@ class Worker:
             if job.off:
                 self._log.info("a job is off", job=job.name, unset=job.off)
         if book.strays:
-            told = {"files": list(book.strays), "remedy": "a job file's name ends in .toml"}
+            remedy = "a job file's name ends in .toml, and it lies in the folder itself"
+            told = {"files": list(book.strays), "remedy": remedy}
             self._log.warning("files that look like job files are read by nobody", **told)
         self._book = book  # first, for a new row is due at once
         self._feeder.pool.shares = Shares.of(book.jobs, self._slots)

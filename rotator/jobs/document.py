@@ -20,7 +20,9 @@ LARGEST = 1 << 20
 _MOST_DOTS = 500
 _MOST_FLAWS = 20
 _PAIR = re.compile(r"\s*[A-Za-z0-9_.\"'-]+\s*=")
-_LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
+_LINE = re.compile(r" \(at line ([0-9]+), column ([0-9]+)\)$")
+_OPENED = re.compile(r"=\s*\[")
+_HEADER = re.compile(r"\s*\[\[?[A-Za-z0-9_. \"'-]+\]\]?\s*(?:#|$)")
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -166,6 +168,8 @@ def _parsed(text: str) -> dict[str, Any]:
 def _syntax(said: str, text: str) -> Flaw:
     match = _LINE.search(said)
     line = int(match[1]) if match else text.rstrip().count("\n") + 1
+    if said.startswith("Invalid value") and (opened := _left_open(text, match)):
+        return Flaw("an array that is never closed", "write its ] after the last value", opened)
     said = said.removesuffix(" (at end of document)")
     said = said[: match.start()] if match else said
     said, remedy = next(
@@ -173,6 +177,27 @@ def _syntax(said: str, text: str) -> Flaw:
         (said, "mend the TOML there: https://toml.io"),
     )
     return Flaw(f"{said[:1].lower()}{said[1:120]}", remedy, line)
+
+
+def _left_open(text: str, found: re.Match[str] | None) -> int:
+    """The line of an array that ran on into what is no value of its own; 0 where none did.
+
+    `found`: where no value was found, None at the end of the text.
+    """
+    lines = text.split("\n")
+    at = int(found[1]) if found else len(lines) + 1
+    if found and not _begins(lines[at - 1], int(found[2])):
+        return 0
+    above = lines[: at - 1]
+    opened = next((n for n in range(len(above), 0, -1) if _OPENED.search(above[n - 1])), 0)
+    rest = "\n".join(above[opened - 1 :])
+    return opened if opened and rest.count("[") > rest.count("]") else 0
+
+
+def _begins(line: str, column: int) -> bool:
+    """Whether a new key or table begins there, and no value that lacks its quotes."""
+    pair = _PAIR.match(line)
+    return bool(_HEADER.match(line)) or (pair is not None and column <= pair.end())
 
 
 def _found(pattern: str, text: str, said: str, remedy: str) -> Flaw:
@@ -186,6 +211,12 @@ _REMEDIES = (
     ("Cannot mutate", "a table for the second time", "join the two"),
     ("Invalid value", "", "put text in quotes; write true and false in lower case"),
     ("Illegal character '\\n'", "a line that ends within quotes", "close the quotes on their line"),
+    (
+        "Unclosed array",
+        "an array without a comma or its end",
+        "write a comma between values, ] after the last",
+    ),
+    ("Unclosed inline table", "a table that is not closed on its line", "close it there: { … }"),
     ("Unterminated string", "quotes that are never closed", "close them"),
     ("Expected '='", "a key without a value", 'write key = "value"'),
 )

@@ -18,7 +18,7 @@ from rotator.jobs.environment import Environment, refuse_literals
 from rotator.jobs.fields import NAME, CredentialModel, LimitsModel, ScheduleModel
 from rotator.jobs.folder import listed
 from rotator.jobs.job import Credential, Job, JobBook
-from rotator.jobs.report import Report
+from rotator.jobs.report import Report, near
 from rotator.jobs.secret_fields import SecretSettings, secret_name
 from rotator.jobs.toml_lines import Place
 from rotator.providers.base import Plugin, Provider
@@ -104,7 +104,8 @@ class _File:
         plugin = self._plugins.get(name) if isinstance(name, str) else None
         if plugin is None:
             text = "missing" if name is None else "no such provider"
-            self.report.add(("provider",), text, f"there are {', '.join(sorted(self._plugins))}")
+            remedy = near(name if isinstance(name, str) else "", self._plugins)
+            self.report.add(("provider",), text, remedy)
         return plugin
 
     def _made(self, tree: dict[str, Any], plugin: Plugin | None, off: str) -> Job | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from rotator.errors import Mistake
 from rotator.jobs.secret_fields import SecretSettings
@@ -80,3 +81,9 @@ class JobBook:
     def credentials(self) -> Mapping[str, Credential]:
         """Every credential by its qualified name."""
         return {each.qualified: each for job in self.jobs for each in job.credentials}
+
+    @cached_property
+    def broken(self) -> frozenset[str]:
+        """The jobs whose files have mistakes, as the files' names tell, in lower case."""
+        files = {each.file for each in self.mistakes if each is not self.unread}
+        return frozenset(Path(file).stem.lower() for file in files)

@@ -94,6 +94,13 @@ BROKEN = {
     "a = 1\nb = " + "[" * 200 + "]" * 200: (2, "nested too deeply"),
     "a = 1\nb" + ".b" * 5000 + " = 1": (2, "nested too deeply"),
     "a = 1\nb = " + "9" * 5000: (2, "a number too long"),
+    "a = 1\nb = [": (2, "an array that is never closed"),
+    'a = 1\nb = [\n  "x",\n\n[[c]]\nd = 1\n': (2, "an array that is never closed"),
+    'a = [1]\nb = [\n  "x",\nc = 1\n': (2, "an array that is never closed"),
+    "a = 1\nb = [\nx]\n": (3, "invalid value"),
+    "a = [1]\nb =": (2, "invalid value"),
+    "a = 1\nb = [1 2]\n": (2, "an array without a comma or its end"),
+    "a = 1\nb = { c = 1\n": (2, "a table that is not closed on its line"),
     'a = """\n\n\n': (1, "quotes that are never closed"),
 }
 

@@ -289,6 +289,10 @@ def test_what_is_no_job_file_is_passed_over(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     (tmp_path / "..data").mkdir()
     (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "etl.toml.bak").write_text("x")
+    (tmp_path / "archive" / ".etl.toml").write_text("x")
+    (tmp_path / "archive" / "deeper").mkdir()
+    (tmp_path / "archive" / "deeper" / "etl.toml").write_text("x")
     (tmp_path / "old.yaml").mkdir()
     assert loaded(tmp_path) == JobBook((), ())
 
@@ -298,7 +302,10 @@ def test_what_looks_like_a_job_file_is_named_and_not_read(tmp_path: Path) -> Non
     for name in names:
         (tmp_path / name).write_text(GOOD)
     (tmp_path / "mounted.tml").symlink_to("etl")
-    strays = tuple(str(tmp_path / name) for name in sorted([*names, "mounted.tml"]))
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team" / "oauth.toml").write_text(GOOD)
+    found = sorted([*names, "mounted.tml", "team/oauth.toml"])
+    strays = tuple(str(tmp_path / name) for name in found)
     assert loaded(tmp_path) == JobBook((), (), strays=strays)
 
 
