@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 def ask(*, as_json: bool) -> int:
     """Tell how the worker fares; the exit code."""
     house = House.open()
-    found = look(house.ledger_path, house.clock)
+    found = look(house.ledger_path, house.clock, house.lock())
     if not as_json:
         out.say(found.text)
         return found.code

@@ -35,7 +35,8 @@ def worker(
 def health(as_json: options.Json = False) -> int:
     """Say whether a worker is alive and keeps up: the last sweep, and the oldest credential due.
 
-    It fails once no sweep was written down for 60 s: a worker that died is told within a minute.
+    It fails where no process holds the ledger, as soon as the worker ended; and once no sweep was
+    written down for 60 s, which tells of one that hangs, or of one on another machine that died.
     And once a credential has been due for 5 minutes and for a tenth of what its token has left to
     live. Neither is a setting. No network, and quick enough for a supervisor to ask every few
     seconds.

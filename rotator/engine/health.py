@@ -1,7 +1,8 @@
 """Whether a worker is alive and keeps up, from one read-only look at the ledger's file.
 
-Not whether some thread runs, but when a sweep last succeeded, and whether anything has been due for
-longer than its token can spare. No network, and nothing imported that takes time.
+Not whether some thread runs, but whether a process holds the ledger, when a sweep last succeeded,
+and whether anything has been due for longer than its token can spare.
+No network, and nothing imported that takes time.
 """
 
 import sqlite3
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from rotator.clock import Clock
 from rotator.durations import display
 from rotator.errors import LedgerError
+from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.presence import is_there
 
 LONGEST_SILENCE = timedelta(seconds=60)
@@ -48,8 +50,11 @@ class Health:
     due_at: datetime | None = None
 
 
-def look(path: Path, clock: Clock) -> Health:
-    """How the worker of that ledger fares. Never raises, never changes the file."""
+def look(path: Path, clock: Clock, lock: WorkerLock) -> Health:
+    """How the worker of that ledger fares. Never raises, never changes the file.
+
+    `lock`: what such a worker holds for as long as it lives.
+    """
     now = clock.now()
     try:
         if not is_there(path):
@@ -59,7 +64,7 @@ def look(path: Path, clock: Clock) -> Health:
             patience = clock.stretch(PATIENCE)
             given = {"now": _micros(now - _EPOCH), "patience": _micros(patience)}
             waiting = connection.execute(_WAITING, given).fetchone()
-            return _judged(clock, now, int(swept[0]) if swept else None, waiting)
+            return _judged(clock, now, int(swept[0]) if swept else None, waiting, lock)
     except LedgerError as error:
         return Health(code=1, text=str(error))
     except (sqlite3.Error, ValueError, OverflowError) as error:
@@ -68,7 +73,11 @@ def look(path: Path, clock: Clock) -> Health:
 
 
 def _judged(
-    clock: Clock, now: datetime, swept: int | None, waiting: tuple[str, int, int | None] | None
+    clock: Clock,
+    now: datetime,
+    swept: int | None,
+    waiting: tuple[str, int, int | None] | None,
+    lock: WorkerLock,
 ) -> Health:
     if swept is None:
         text = f"a ledger is there, but no worker has ever looked at what is due ({_START})"
@@ -77,6 +86,9 @@ def _judged(
     silence = clock.shrink(now - swept_at) * _SECOND
     if silence > LONGEST_SILENCE:
         text = f"no worker has looked at what is due for {display(silence)} ({_STALLED})"
+        return Health(code=1, text=text, swept_at=swept_at)
+    if lock.is_forsaken():
+        text = f"no worker is alive; the last sweep was {display(silence)} ago ({_START})"
         return Health(code=1, text=text, swept_at=swept_at)
     if waiting is not None:
         name, due_at, _ = waiting

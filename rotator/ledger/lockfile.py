@@ -41,14 +41,39 @@ class WorkerLock:
             return False
         except OSError as error:
             os.close(opened)
-            raise LedgerError(
-                f"the worker's lock cannot be taken: {error.strerror}: {self._path}",
-                remedy="put ROTATOR_STATE_DIR on a local disk",
-            ) from error
+            raise _untaken(self._path, error) from error
         os.ftruncate(opened, 0)
         os.write(opened, f"{os.getpid()}\n".encode())
         self._file = opened
         return True
+
+    def is_held(self) -> bool:
+        """Whether a process holds it; for that it is shared for a moment, and never written.
+
+        Raises LedgerError where this user may not look.
+        """
+        if not is_there(self._path):
+            return False  # and none is made: its owner would be whoever asked
+        try:
+            opened = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unopened(self._path, error) from error
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            raise _untaken(self._path, error) from error
+        finally:
+            os.close(opened)
+        return False
+
+    def is_forsaken(self) -> bool:
+        """Whether certainly no process holds it: False, too, where nobody here can tell."""
+        try:
+            return not (self.is_held() or _is_shared(self._path))
+        except LedgerError:
+            return False
 
     def take(self) -> Self:
         """Raises LedgerBusy while another worker is alive."""
@@ -103,10 +128,21 @@ class WorkerLock:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             return os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LedgerError(
-                f"the worker's lock file cannot be opened: {error.strerror}: {self._path}",
-                remedy="see that ROTATOR_STATE_DIR exists and belongs to the worker's user",
-            ) from error
+            raise _unopened(self._path, error) from error
+
+
+def _unopened(path: Path, error: OSError) -> LedgerError:
+    return LedgerError(
+        f"the worker's lock file cannot be opened: {error.strerror}: {path}",
+        remedy="see that ROTATOR_STATE_DIR exists and belongs to the worker's user",
+    )
+
+
+def _untaken(path: Path, error: OSError) -> LedgerError:
+    return LedgerError(
+        f"the worker's lock cannot be taken: {error.strerror}: {path}",
+        remedy="put ROTATOR_STATE_DIR on a local disk",
+    )
 
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs", "overlay", "aufs", "devtmpfs"})
@@ -137,6 +173,12 @@ def is_ephemeral(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> boo
     """What lies there may be gone after a restart, or is not locked the way SQLite needs."""
     kind = filesystem(path, mounts)
     return kind in _IN_MEMORY or kind in _OVER_A_NETWORK or kind.startswith("fuse.")
+
+
+def _is_shared(path: Path) -> bool:
+    """Whether another machine may hold a lock there that this one does not see."""
+    kind = filesystem(path)
+    return kind in _OVER_A_NETWORK or kind == "virtiofs" or kind.startswith("fuse.")
 
 
 def _mount(line: str) -> tuple[Path, str]:

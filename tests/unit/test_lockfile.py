@@ -49,6 +49,29 @@ def test_a_released_lock_is_free_and_its_file_stays(path: Path) -> None:
         lock.release()
 
 
+def test_to_ask_who_holds_it_neither_makes_nor_writes_it(path: Path) -> None:
+    assert not WorkerLock(path).is_held()
+    assert not path.parent.exists()
+    with WorkerLock(path).take():
+        assert WorkerLock(path).is_held()
+    path.write_text("4194304\n")
+    assert not WorkerLock(path).is_held()
+    assert path.read_text() == "4194304\n"
+
+
+def test_a_lock_that_cannot_be_asked_for_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    with WorkerLock(path).take():
+        monkeypatch.setattr("rotator.ledger.lockfile.fcntl.flock", refuse)
+        with pytest.raises(LedgerError, match="cannot be taken: No locks available"):
+            WorkerLock(path).is_held()
+        assert not WorkerLock(path).is_forsaken()
+
+
 def test_an_earlier_and_longer_pid_leaves_nothing_behind(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("4194304999\n")

@@ -65,7 +65,7 @@ def test_health_tells_it_and_does_not_break(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "stat", refuse)
-    found = look(tmp_path / "ledger.db", Clock())
+    found = look(tmp_path / "ledger.db", Clock(), WorkerLock(tmp_path / "worker.lock"))
     assert found.code == 1
     assert "ledger.db cannot be looked at: Permission denied" in found.text
 
