@@ -17,6 +17,7 @@ from rotator.clock import Clock
 from rotator.settings import Settings, variable
 
 if TYPE_CHECKING:
+    from rotator.jobs.job import JobBook
     from rotator.ledger.lockfile import WorkerLock
     from rotator.ledger.sql import SqlLedger
     from rotator.ledger.unlocking import KeyHolder
@@ -197,10 +198,10 @@ def open_tools(
         )
 
 
-def warm(settings: Settings, environ: Mapping[str, str]) -> None:
+def warm(settings: Settings, environ: Mapping[str, str]) -> "JobBook":
     """Load and build once what a worker needs, so that a standby takes over without doing so.
 
-    What it finds counts for nothing: all is read again by whoever holds the ledger.
+    The job files as they are now count for nothing: all is read again by whoever holds the ledger.
     """
     import boto3
     from botocore.exceptions import BotoCoreError
@@ -209,8 +210,9 @@ def warm(settings: Settings, environ: Mapping[str, str]) -> None:
     from rotator.ledger.sql import SqlLedger
     from rotator.providers.http import Door
 
-    load_book(settings, environ)
+    book = load_book(settings, environ)
     Door(clock_of(settings)).close()
     SqlLedger.in_memory().close()
     with suppress(BotoCoreError):  # said properly by the worker, once it is one
         boto3.session.Session().client("secretsmanager").close()
+    return book

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rotator import __version__
 from rotator.clock import Clock
@@ -83,9 +83,7 @@ def main(
     with _heard(orders, stop), lock:
         if not standby:
             lock.take()
-        elif not _stand_by(
-            lock, stop, notifier, log.info, lambda: assembly.warm(settings, environ)
-        ):
+        elif not _stand_by(lock, stop, notifier, log, lambda: assembly.warm(settings, environ)):
             return 0
         return _work(settings, environ, orders, _Around(notifier, send, addresses, beside))
 
@@ -94,8 +92,8 @@ def _stand_by(
     lock: WorkerLock,
     stop: threading.Event,
     notifier: Notifier,
-    say: Callable[..., None],
-    warm: Callable[[], None],
+    log: Any,
+    warm: Callable[[], JobBook],
 ) -> bool:
     """Whether the lock is ours now; False where we were told to stop first.
 
@@ -106,18 +104,28 @@ def _stand_by(
     def wait(pid: str) -> None:
         nonlocal told
         if not told:
-            say("standing by", holder=pid)
+            log.info("another worker holds the ledger: standing by", holder=pid)
             notifier.ready("standing by")  # a supervisor must not take patience for a hang
             told = True
-            warm()
+            _complain(log, warm())
         notifier.alive()
 
     while not lock.wait(stop, wait, _STANDBY_LOOK):
         if stop.is_set():
             return False
     if told:
-        say("taking over")
+        log.info("taking over")
     return True
+
+
+def _complain(log: Any, book: JobBook) -> None:
+    """Of what a person would learn only when this one takes over, and may by then not be there."""
+    if (unread := book.unread) is not None:
+        facts = {"folder": unread.file, "text": unread.text, "remedy": unread.remedy}
+        log.error("this standby's job files cannot be read", **facts)
+    elif book.mistakes:
+        files = sorted({each.file for each in book.mistakes})
+        log.error("this standby's job files have mistakes", files=files, remedy="`rotator check`")
 
 
 def _work(

@@ -19,6 +19,7 @@ import pytest
 from rotator.clock import Clock, new_id
 from rotator.engine.health import look
 from rotator.ledger.facts import Manual, Row
+from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.sql import SqlLedger
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Shelf
 from rotator.sandbox.albato import AlbatoFake
@@ -143,7 +144,8 @@ def test_tokens_are_renewed_for_as_long_as_it_runs(tmp_path: Path) -> None:
         played.renewed(OAUTH, 4)
         assert played.stored(OAUTH, REFRESH_TOKEN) >= 4
         played.renewed(ALBATO, 1)
-        assert look(played.stage.ledger_file, played.stage.clock).code == 0
+        lock = WorkerLock(played.stage.ledger_file.with_name("worker.lock"))
+        assert look(played.stage.ledger_file, played.stage.clock, lock).code == 0
 
 
 def test_a_token_is_replaced_before_it_dies(tmp_path: Path) -> None:
@@ -216,7 +218,7 @@ def test_a_second_worker_waits_and_takes_over(tmp_path: Path) -> None:
     with play(tmp_path, "oauth2") as played:
         first = started(played)
         second = played.stage.start_worker()
-        played.heard("standing by", holder=str(first.pid))
+        played.heard("another worker holds the ledger: standing by", holder=str(first.pid))
         played.renewed(OAUTH, 1)
         assert len(played.lines("ready")) == 1
         first.kill()
@@ -226,11 +228,22 @@ def test_a_second_worker_waits_and_takes_over(tmp_path: Path) -> None:
         assert second.is_alive
 
 
+def test_a_standby_tells_what_is_wrong_with_its_own_job_files(tmp_path: Path) -> None:
+    with play(tmp_path, "albato") as played:
+        started(played)
+        (played.jobs / "bad.toml").write_text("provider = 1\n")
+        played.stage.start_worker()
+        played.heard("this standby's job files have mistakes", remedy="`rotator check`")
+        played.jobs.rename(played.jobs.with_name("moved"))
+        played.stage.start_worker()
+        played.heard("this standby's job files cannot be read", folder=str(played.jobs))
+
+
 def test_a_standby_may_be_told_to_stop(tmp_path: Path) -> None:
     with play(tmp_path, "albato") as played:
         first = started(played)
         second = played.stage.start_worker()
-        played.heard("standing by")
+        played.heard("another worker holds the ledger: standing by")
         assert second.end() == 0
         assert first.is_alive
 
