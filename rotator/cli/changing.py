@@ -32,7 +32,7 @@ def init(
     begin with the job's name, so that no two jobs share a seed.
     """
     from rotator.cli import out
-    from rotator.cli.opening import House
+    from rotator.cli.opening import READ_ANEW, House
     from rotator.jobs.fields import NAME
     from rotator.jobs.report import near
     from rotator.providers.registry import plugins
@@ -50,6 +50,7 @@ def init(
         out.say_json({"provider": provider, "file": str(path)})
         return
     out.say(f"wrote {path}", "next: put in your settings, then `rotator check`")
+    out.say(f"then, where a worker runs, {READ_ANEW}")
 
 
 def _renamed(text: str, provider: str, job: str, settings: "Settings") -> str:
@@ -99,13 +100,15 @@ def forget(
     The provider's tokens are not revoked. Consumers keep their secret, unless --secrets.
     """
     from rotator.cli import out
-    from rotator.cli.names import one
+    from rotator.cli.names import one, why_absent
     from rotator.cli.opening import House
 
     house = House.open()
     known = {row.credential for row in house.rows()} | house.book.credentials.keys()
     found = one(name, known, house.book)
     specs = _specs(house, found) if secrets else []
+    if absent := why_absent(found.partition("/")[0], house.book):
+        out.warn(f"rotator: {found} may still be wanted: {absent}")
     options.confirmed(_question(found, specs, recovery_days), yes=yes)
     removed = _forgotten(house, found, specs, recovery_days)
     has_job = found in house.book.credentials

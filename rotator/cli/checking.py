@@ -1,6 +1,6 @@
 """`rotator check`: everything that can be wrong before a token dies of it. Changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from rotator.errors import LedgerError
 
 if TYPE_CHECKING:
     from rotator.cli.opening import House
+    from rotator.jobs.job import Credential
     from rotator.ledger.facts import Row
 
 _OFFLINE = "Ask neither providers nor AWS; secrets of Secrets Manager are not read."
@@ -55,7 +56,8 @@ def check(
 def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> Iterator[Finding]:
     from rotator.cli.checks import aws, folders, hosts, jobs, key, readers, schedule, seeds
 
-    chosen = house.chosen(names) if names else list(house.book.credentials.values())
+    broken = _broken(house, names or [])
+    chosen = _chosen(house, names, broken)
     barred = list(folders.barred(house))
     rows: dict[str, Row] = {}
     try:
@@ -67,7 +69,8 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
     if not names and not barred:
         yield from jobs.state(house)
         yield from key.sealing_key(house, offline=offline)
-    yield from jobs.files(house, {each.job for each in chosen} if names else None)
+    meant = {each.job for each in chosen}.union(*broken.values())
+    yield from jobs.files(house, meant if names else None)
     for credential in chosen:
         yield from schedule.schedule(credential, rows.get(credential.qualified), house.clock)
         yield from schedule.gaps(credential)
@@ -80,3 +83,29 @@ def _findings(house: "House", names: "list[str] | None", *, offline: bool) -> It
         if not offline:
             yield from hosts.reached(house, chosen)
             yield from aws.rights(store, chosen)
+
+
+def _broken(house: "House", names: "list[str]") -> dict[str, list[str]]:
+    """What names mean in files with mistakes: to tell those is what one asks for."""
+    from rotator.cli.names import fits
+
+    meant = {
+        name: [job for job in house.book.broken if fits(job, name.partition("/")[0])]
+        for name in names
+    }
+    return {name: jobs for name, jobs in meant.items() if jobs}
+
+
+def _chosen(
+    house: "House", names: "list[str] | None", broken: "Mapping[str, object]"
+) -> "list[Credential]":
+    """Of sound files. Raises UnknownName for a name that means nothing there, nor in another."""
+    from rotator.cli.names import fits
+
+    every = house.book.credentials
+    if not names or house.book.unread:
+        return list(every.values())
+    there = [
+        name for name in names if name not in broken or any(fits(each, name) for each in every)
+    ]
+    return house.chosen(there)

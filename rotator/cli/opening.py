@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEBUG = "ROTATOR_DEBUG"
 """Shows tracebacks. The command line's own: no setting of the worker's."""
-READ_ANEW = "have it read its job files anew: kill -HUP, `systemctl reload rotator`"
+READ_ANEW = "have it read its job files anew: `kill -HUP PID`, `systemctl reload rotator`"
 _LEASE = timedelta(minutes=2)
 
 
@@ -69,13 +69,20 @@ class House:
         from rotator.cli.names import matching
 
         credentials = self.book.credentials
-        return [credentials[name] for name in matching(names, credentials, self.book)]
+        found = matching(names, credentials, self.book, self._left)
+        return [credentials[name] for name in found]
 
     def one(self, name: str) -> "Credential":
         from rotator.cli.names import one
 
         credentials = self.book.credentials
-        return credentials[one(name, credentials, self.book)]
+        return credentials[one(name, credentials, self.book, self._left)]
+
+    def _left(self) -> list[str]:
+        """What the ledger knows: some may be no job file's any more. None if it cannot tell."""
+        with suppress(LedgerError):
+            return [row.credential for row in self.rows()]
+        return []
 
     def named(self, names: Sequence[str], ledger: "Ledger") -> list[str]:
         """The credentials that the ledger knows and that are meant; a job file need not be left."""
@@ -134,8 +141,7 @@ class House:
         """Whether a worker, or a command that rotates by itself, holds the ledger."""
         if not is_there(assembly.lock_path(self.settings)):
             return False  # and none is made: its owner would be whoever asked
-        with self.lock() as lock:
-            return not lock.attempt()
+        return self.lock().is_held()
 
     def enrol(self, ledger: "Ledger") -> None:
         """The rows of the job files, as a worker's start makes them."""

@@ -67,7 +67,8 @@ def rotate(
     except KeyboardInterrupt:
         raise Interrupted("no longer waiting", remedy=_STORED) from None
     code = _report(house, ended, as_json=as_json)
-    return _left_out(house) if every and not code else code
+    wrong = _left_out(house) if every else Exit.DONE
+    return code or wrong
 
 
 class Order:

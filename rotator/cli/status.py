@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rotator.cli.opening import House
+    from rotator.jobs.job import JobBook
     from rotator.ledger.facts import Holder, Row
     from rotator.rotation.standing import Standing
     from rotator.triage import Trouble
@@ -44,10 +45,10 @@ def status(
     if as_json:
         out.say_json(_whole(house, found, holders, alive=alive))
     else:
-        _table(found, now)
+        _no_files(house)
+        _table(found, now, house.book, alive=alive)
         _behind(found, holders)
-        if any(each.row for each in found) and not alive:
-            out.say("no worker is alive, so nothing is renewed: `rotator worker`")
+        _worker(house, found, alive=alive)
         _others(house)
     return _code(gravest(each.at_rest for each in found)) if exit_code else Exit.DONE
 
@@ -67,13 +68,13 @@ def _standings(
     ]
 
 
-def _table(found: "Sequence[Standing]", now: "datetime") -> None:
+def _table(found: "Sequence[Standing]", now: "datetime", book: "JobBook", *, alive: bool) -> None:
     from rotator.cli import out
 
     heads = ("CREDENTIAL", "STATE", "ACCESS TOKEN DIES", "REFRESH TOKEN DIES", "MARGIN",
              "NEXT LOOK", "WHAT")  # fmt: skip
     if found:
-        out.table(heads, [_line(each, now) for each in found])
+        out.table(heads, [_line(each, now, book, alive=alive) for each in found])
 
 
 def _behind(found: "Sequence[Standing]", holders: "Mapping[str, Sequence[Holder]]") -> None:
@@ -94,13 +95,14 @@ def _published(each: "Standing") -> int:
     return record.generation if record else 0
 
 
-def _line(each: "Standing", now: "datetime") -> tuple[str, ...]:
+def _line(each: "Standing", now: "datetime", book: "JobBook", *, alive: bool) -> tuple[str, ...]:
     from rotator.cli import out
 
     row = each.row
     margin = "-" if each.margin is None else out.rough(each.margin)
     if row is None:
-        return (each.credential, each.state, "-", "-", "-", "-", "no worker has met it yet")
+        unmet = "the worker has yet to read its job file" if alive else "no worker has met it yet"
+        return (each.credential, each.state, "-", "-", "-", "-", unmet)
     return (
         each.credential,
         each.state,
@@ -108,7 +110,7 @@ def _line(each: "Standing", now: "datetime") -> tuple[str, ...]:
         out.deadline(row.refresh_expires_at, now),
         margin,
         out.relative(due_at, now) if (due_at := _next_look(row)) else "-",
-        _what(each),
+        _what(each, book),
     )
 
 
@@ -117,22 +119,26 @@ def _next_look(row: "Row") -> "datetime | None":
     return None if row.paused_at else row.due_at
 
 
-def _what(each: "Standing") -> str:
+def _what(each: "Standing", book: "JobBook") -> str:
     """The class of the trouble, why it is so, and what comes next."""
-    trouble, said = _trouble(each), _said(each)
+    trouble, said = _trouble(each), _said(each, book)
     if trouble is None:
         return said
     told = f"{trouble.name}: {said}"
     return told if each.state is State.NEEDS_A_PERSON else advised(told, trouble)
 
 
-def _said(each: "Standing") -> str:
+def _said(each: "Standing", book: "JobBook") -> str:
     """One sentence: who paused it, what to do, or why it is so."""
+    from rotator.cli.names import to_do_about, why_absent
+
     row = each.row
     if row is None:
         return ""
     if not each.has_job:
-        return f"no job file gives it any more: put it back, or `rotator forget {each.credential}`"
+        if absent := why_absent(each.credential.partition("/")[0], book):
+            return absent
+        return f"no job file gives it any more: {to_do_about(each.credential, book)}"
     if row.paused_at is not None:
         return f"by {row.paused_by} since {row.paused_at:%F %TZ}: {row.paused_why}"
     return row.text or ("" if each.state is not row.state else row.reason)
@@ -144,6 +150,28 @@ def _trouble(each: "Standing") -> "Trouble | None":
     return BY_REASON.get(row.reason) if row and told else None
 
 
+def _no_files(house: "House") -> None:
+    """The cause first, where it is one for all credentials."""
+    from rotator.cli import out
+
+    if unread := house.book.unread:
+        out.say(f"{unread.text}: {unread.file} ({unread.remedy})")
+    elif not house.book.jobs and not house.book.mistakes:
+        out.say(f"no job files in {house.settings.jobs_dir}: `rotator init` writes one")
+
+
+def _worker(house: "House", found: "Sequence[Standing]", *, alive: bool) -> None:
+    """Why nothing is renewed, or not all of it."""
+    from rotator.cli import out
+    from rotator.cli.opening import READ_ANEW
+
+    if not alive:
+        out.say("no worker is alive, so nothing is renewed: `rotator worker`")
+    elif not all(each.row for each in found):
+        pid = house.lock().holder() or "unknown"
+        out.say(f"to let the worker (pid {pid}) know of all, {READ_ANEW}")
+
+
 def _others(house: "House") -> None:
     """Jobs that are off, and files that are broken, after the table."""
     from rotator.cli import out
@@ -151,17 +179,12 @@ def _others(house: "House") -> None:
     for job in house.book.jobs:
         if job.off:
             out.say(f"{job.name}: off until {job.off} is set")
-    if unread := house.book.unread:
-        out.say(f"{unread.text}: {unread.file} ({unread.remedy})")
-        return
-    if house.book.mistakes:
+    if house.book.mistakes and not house.book.unread:
         files = len({mistake.file for mistake in house.book.mistakes})
         out.say(f"{out.counted(files, 'job file')} with mistakes: `rotator check`")
     if house.book.strays:
         strays = out.counted(len(house.book.strays), "file")
-        out.say(f"{strays} not read, for want of a name that ends in .toml: `rotator check`")
-    if not house.book.jobs and not house.book.mistakes:
-        out.say(f"no job files in {house.settings.jobs_dir}: `rotator init` writes one")
+        out.say(f"{strays} not read, for want of its name or its place: `rotator check`")
 
 
 def _whole(
@@ -175,7 +198,8 @@ def _whole(
 
     return {
         "credentials": [
-            {**_plain(each), "consumers": plain(holders.get(each.credential, ()))} for each in found
+            {**_plain(each, house.book), "consumers": plain(holders.get(each.credential, ()))}
+            for each in found
         ],
         "off": {job.name: job.off for job in house.book.jobs if job.off},
         "mistakes": len(house.book.mistakes),
@@ -183,7 +207,7 @@ def _whole(
     }
 
 
-def _plain(each: "Standing") -> dict[str, Any]:
+def _plain(each: "Standing", book: "JobBook") -> dict[str, Any]:
     from rotator.cli import out
 
     row = each.row
@@ -191,7 +215,7 @@ def _plain(each: "Standing") -> dict[str, Any]:
         "credential": each.credential,
         "state": each.state,
         "reason": row.reason if row else None,
-        "text": _said(each),
+        "text": _said(each, book),
         **classed(_trouble(each)),
         "access_expires_at": row.access_expires_at if row else None,
         "access_renew_at": row.access_renew_at if row else None,

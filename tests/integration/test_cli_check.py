@@ -43,6 +43,23 @@ def test_check_tells_all_mistakes_with_file_and_line(here: Town) -> None:
     assert "fail  line 6, credentials[0].user_id: " in said.out
 
 
+def test_check_of_a_broken_job_tells_its_mistakes_and_no_others(here: Town) -> None:
+    here.job("alation", 'provider = "alatoin"\n')
+    here.job("bad", "foo = [\n")
+    for name in ("alation", "alation/etl", "al*"):
+        said = here.run("check", "--offline", name)
+        assert said.code == Exit.WRONG
+        assert "fail  line 1, provider: no such provider (did you mean alation?)" in said.out
+        assert "bad.toml" not in said.out
+        assert "oauth" not in said.out
+    both = here.run("check", "--offline", "alation", "oauth")
+    assert (both.code, "ok    oauth: 1 credential" in both.out) == (Exit.WRONG, True)
+    assert here.run("check", "--offline", "oauth").code == Exit.DONE
+    assert here.run("check", "--offline", "zzz").code == Exit.USAGE
+    gone = here.run("check", "--offline", "alation", ROTATOR_JOBS_DIR="/nowhere")
+    assert (gone.code, "fail  /nowhere: the folder of job" in gone.out) == (Exit.WRONG, True)
+
+
 def test_check_puts_whole_sentences_into_its_lines_as_parts_of_them(here: Town) -> None:
     here.job("bad", 'provider = "oauth2"\n[[credentials]]\nname = "x"\nclient_id = "me"\n'
              'seeds.client_secret = { file = "/nowhere/secret" }\n'

@@ -94,6 +94,7 @@ def test_no_wait_stores_the_request_for_the_next_worker(here: Town) -> None:
         (("sso",), "did you mean alation/sso?"),
         (("oauht",), "did you mean oauth?"),
         (("zzz",), "there are alation/etl, alation/sso, oauth/reports"),
+        (("amino/epg",), "there are alation/etl, alation/sso, oauth/reports"),
     ],
 )
 def test_a_wrong_command_is_told_in_one_line(
@@ -105,6 +106,28 @@ def test_a_wrong_command_is_told_in_one_line(
     assert said.err.startswith("rotator: ")
     assert text in said.err
     assert said.err.count("\n") == 1
+
+
+def test_what_the_ledger_alone_still_knows_is_not_called_unknown(here: Town) -> None:
+    here.run("rotate", "--all")
+    (here.jobs / "oauth.toml").unlink()
+    for verb in ("rotate", "explain"):
+        said = here.run(verb, "oauth")
+        assert said.code == Exit.USAGE
+        assert said.err == (
+            "rotator: no job file gives oauth/reports any more"
+            " (put it back, or `rotator forget oauth/reports`)\n"
+        )
+    here.ledger_path.write_text("this is no database at all")
+    assert "there is no credential oauth (" in here.run("explain", "oauth").err
+
+
+def test_rotate_all_tells_what_it_left_out_however_it_ends(here: Town) -> None:
+    here.job("bad", "provider = 1\n")
+    here.environ["ALATION_PASSWORD"] = "wrong"
+    said = here.run("rotate", "--all")
+    assert said.code not in (Exit.DONE, Exit.WRONG)
+    assert "rotator: left out: 1 job file with mistakes: `rotator check`\n" in said.err
 
 
 def test_a_job_that_is_off_or_broken_is_not_called_unknown(here: Town) -> None:

@@ -1,5 +1,6 @@
 """`status`: deadlines, states and switches, and who still holds what."""
 
+import os
 import re
 from contextlib import closing
 from dataclasses import replace
@@ -10,14 +11,16 @@ from rotator.clock import Clock
 from rotator.ledger.facts import Holder
 from rotator.ledger.lockfile import WorkerLock
 from rotator.ledger.sql import SqlLedger
-from tests.integration.town import NAMES, Town, documented
+from tests.integration.town import NAMES, OAUTH, Town, documented
 
 
 def test_status_before_anything_shows_what_the_job_files_give(here: Town) -> None:
     said = here.run("status")
     assert said.code == 0
-    assert [line.split()[0] for line in said.out.splitlines()[1:]] == NAMES
+    assert [line.split()[0] for line in said.out.splitlines()[1:4]] == NAMES
     assert "no worker has met it yet" in said.out
+    assert "no worker is alive, so nothing is renewed: `rotator worker`\n" in said.out
+    assert "no worker is alive" in here.run("status", "oauth").out
     assert not here.ledger_path.exists()
 
 
@@ -48,6 +51,53 @@ def test_status_tells_jobs_that_are_off_files_that_are_broken_and_rows_without_a
     assert "amino: off until AMINO is set" in out
     assert "1 job file with mistakes: `rotator check`" in out
     assert here.run("status", "--json").json["off"] == {"amino": "AMINO"}
+
+
+def test_what_only_seems_to_have_no_job_file_is_never_to_be_forgotten(here: Town) -> None:
+    here.run("rotate", "--all")
+    mistaken = "its job file has mistakes: `rotator check`"
+    here.job("oauth", OAUTH.replace("token_url", "token_ulr"))
+    assert mistaken in here.run("status").out
+    assert here.run("status", "oauth", "--json").json["credentials"][0]["text"] == mistaken
+    said = here.run("forget", "oauth", stdin="n\n")
+    assert f"rotator: oauth/reports may still be wanted: {mistaken}\n" in said.err
+    (here.jobs / "oauth.toml").rename(here.jobs / "Oauth.toml")
+    assert mistaken in here.run("status", "oauth").out
+    (here.jobs / "Oauth.toml").unlink()
+    here.job("oauth", OAUTH.replace('"{url}/oauth/token"', '{ env = "X" }'))
+    assert "the job is off until X is set" in here.run("status", "oauth").out
+    (here.jobs / "team").mkdir()
+    (here.jobs / "oauth.toml").rename(here.jobs / "team" / "oauth.toml")
+    assert "oauth.toml is no job file: it lies in team/" in here.run("status", "oauth").out
+    assert "1 file not read, for want of its name or its place" in here.run("status").out
+    assert "forget" not in here.run("status").out
+
+
+def test_a_folder_that_cannot_be_read_is_told_first_and_nothing_is_to_be_forgotten(
+    here: Town,
+) -> None:
+    here.run("rotate", "--all")
+    out = here.run("status", ROTATOR_JOBS_DIR="/nowhere").out
+    assert out.startswith("the folder of job files cannot be read: no such file or directory: /no")
+    assert out.count("no job file gives it any more: the folder of job files cannot be read") == 3
+    assert "forget" not in out
+    (here.home / "empty").mkdir()
+    out = here.run("status", ROTATOR_JOBS_DIR=str(here.home / "empty")).out
+    assert out.startswith("no job files in ")
+    assert "put it back, or set ROTATOR_JOBS_DIR to where it is" in out
+    assert "forget" not in out
+
+
+def test_status_tells_how_the_worker_learns_of_a_new_job_file(here: Town) -> None:
+    with WorkerLock(here.home / "state" / "worker.lock").take():
+        out = here.run("status").out
+        assert "the worker has yet to read its job file" in out
+        assert (
+            f"to let the worker (pid {os.getpid()}) know of all, have it read its job files anew:"
+            " `kill -HUP PID`, `systemctl reload rotator`\n"
+        ) in out
+    said = here.run("init", "albato").out
+    assert "then, where a worker runs, have it read its job files anew: `kill -HUP PID`" in said
 
 
 def test_status_tells_who_still_holds_an_older_token(here: Town) -> None:

@@ -25,7 +25,7 @@ def test_check_names_it_and_fails_nothing_for_it(here: Town) -> None:
 
 def test_status_counts_it(here: Town) -> None:
     assert (
-        "1 file not read, for want of a name that ends in .toml: `rotator check`"
+        "1 file not read, for want of its name or its place: `rotator check`"
         in here.run("status").out
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from rotator.cli.checks.findings import FAIL, MACHINE, NOTE, OFF, OK, WARN, Finding
 from rotator.cli.opening import House
 from rotator.cli.out import counted
+from rotator.jobs.folder import why_stray
 from rotator.jobs.job import Credential, Job
 from rotator.ledger.lockfile import filesystem, is_ephemeral
 from rotator.providers.registry import plugins
@@ -13,16 +14,18 @@ from rotator.sentences import within
 
 
 def files(house: House, jobs: set[str] | None) -> Iterator[Finding]:
-    """Every mistake of every file, and what each job is; `jobs`: only those."""
+    """Every mistake of every file, and what each job is; `jobs`: only those, in lower case."""
     if unread := house.book.unread:
         yield Finding(
             level=FAIL, part=unread.file, about=unread.file, what="job file", text=unread.text,
             remedy=unread.remedy,
         )  # fmt: skip
         return
-    for mistake in house.book.mistakes if jobs is None else ():
+    for mistake in house.book.mistakes:
         place = f"line {mistake.line}" + (f", {mistake.field}" if mistake.field else "")
         file = Path(mistake.file)
+        if jobs is not None and file.stem.lower() not in jobs:
+            continue
         name = file.name if file.parent == house.settings.jobs_dir else str(file)
         yield Finding(
             level=FAIL, part=name, about=place, what="mistake", text=mistake.text,
@@ -34,8 +37,7 @@ def files(house: House, jobs: set[str] | None) -> Iterator[Finding]:
     for stray in house.book.strays if jobs is None else ():
         yield Finding(
             level=WARN, part=Path(stray).name, about=stray, what="job file",
-            text="it looks like a job file, and nobody reads it",
-            remedy="a job file's name ends in .toml; let another's begin with a dot, or move it",
+            text="it looks like a job file, and nobody reads it", remedy=why_stray(Path(stray))[1],
         )  # fmt: skip
     if not house.book.jobs and not house.book.mistakes:
         folder = str(house.settings.jobs_dir)
