@@ -137,12 +137,20 @@ _OUTSIDE: Mapping[type[Exception], Trouble] = {
 }
 """What ends a walk, or keeps one from beginning."""
 
+REFUSALS: Mapping[Reason, str] = {
+    Reason.SEED_REFUSED: "SeedRefused",
+    Reason.TOKEN_REFUSED: "TokenRefused",
+    Reason.TOKEN_SPENT: "TokenSpent",
+}
+"""How a refused step is called that leaves no grant: by the trouble that the credential is in."""
+
 _FINE = frozenset({"", "ok", "tokens"})
 _OTHERS: Mapping[str, Trouble] = {"Late": _LOAD, "Waiting": _LOAD}
 """Outcomes of a step that are no errors."""
 _NAMED: Mapping[str, Trouble] = {
     **{kind.__name__: BY_REASON[reason] for kind, reason in REASONS.items()},
     **{kind.__name__: trouble for kind, trouble in _OUTSIDE.items()},
+    **{name: BY_REASON[reason] for reason, name in REFUSALS.items()},
     **_OTHERS,
 }
 

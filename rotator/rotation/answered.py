@@ -21,6 +21,8 @@ class Reading:
     changes: list[Change]
     outcome: str = "tokens"
     text: str = ""
+    refused: bool = False
+    """Whether the provider refused what was presented."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def spent(intent: Intent, token: str, at: datetime, because: Because) -> list[Ch
     return [AddMark(mark=Mark(kind=MarkKind.SPENT, key=token, at=at, because=because, text=text))]
 
 
-def refused(sight: Sight, key: str, at: datetime, text: str) -> Change:
+def refused(sight: Sight, key: str, at: datetime, text: str) -> AddMark:
     """The mark that bars what was refused; each time in a row bars a seed for longer.
 
     A person who asked to have it tried again begins a new row.

@@ -73,8 +73,7 @@ def read(hands: Hands, sight: Sight, step: Step) -> Done:
     """Say what a sealed answer means. Pure, so it may be done again at any time."""
     reading = read_answer(hands.tools, hands.credential, sight, sight.seal(step.subject))
     # A sibling may have rotated what was just refused: believe the store as it is now.
-    rejected = reading.outcome == "Rejected"
-    return Done(reading.changes, reading.outcome, reading.text, look_afresh=rejected)
+    return Done(reading.changes, reading.outcome, reading.text, look_afresh=reading.refused)
 
 
 def drop(hands: Hands, sight: Sight, step: Step) -> Done:

@@ -6,16 +6,19 @@ import pytest
 
 from rotator.model import Reason, State
 from rotator.sandbox.fakes import LOST_ANSWER, NOT_LISTENING, Fault, broken, html, throttled
-from rotator.triage import BY_REASON
+from rotator.triage import BY_REASON, trouble_of
 from tests.crash.world import World
 from tests.rotation.stage import (
     ALBATO,
+    FALLBACK,
     HOUR,
     OAUTH,
     PASSWORD,
     SSO,
     TOKEN_PATH,
     answering,
+    ask,
+    last,
     record,
     reseeded,
     reworked,
@@ -100,6 +103,53 @@ def test_what_is_wrong_has_its_class(trouble: Callable[[], World], reason: Reaso
     played = trouble()
     assert played.row.reason is reason, played.row
     assert played.row.reason in BY_REASON
+
+
+def wrong_password() -> World:
+    played = world(PASSWORD)
+    reseeded(played, password="mistyped")
+    return played
+
+
+def revoked() -> World:
+    played = world(OAUTH)
+    run(played, HOUR / 3)
+    played.fake.fail_next("*", answering(400, {"error": "invalid_grant"}), times=100)
+    ask(played, "access_token")
+    return played
+
+
+def wrong_partner_token() -> World:
+    played = world(ALBATO)
+    reseeded(played, partner_token="mistyped")
+    return played
+
+
+def wrong_seed_of_a_chain() -> World:
+    played = world(SSO)
+    reseeded(played, refresh_token="mistyped")
+    return played
+
+
+@pytest.mark.parametrize(
+    "refused", [wrong_password, revoked, wrong_partner_token, wrong_seed_of_a_chain]
+)
+def test_a_refusal_that_leaves_no_grant_has_the_class_that_the_credential_shows(
+    refused: Callable[[], World],
+) -> None:
+    played = refused()
+    read = last(played.rotate(), "read")
+    assert trouble_of(read.outcome) is BY_REASON[played.row.reason]
+    assert read.outcome != "Rejected"
+
+
+def test_a_refusal_beside_which_another_grant_is_left_says_that_it_is_used() -> None:
+    played = world(FALLBACK)
+    reseeded(played, refresh_token="mistyped")
+    outcome = played.rotate()
+    refused = next(step for step in outcome.steps if step.step == "read")
+    assert trouble_of(refused.outcome) is BY_REASON[Reason.REJECTED]
+    assert outcome.state is State.FRESH
 
 
 @pytest.mark.parametrize("fault", [NOT_LISTENING, html(401), html(502), broken(500)])
