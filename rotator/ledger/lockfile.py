@@ -20,6 +20,8 @@ from rotator.ledger.presence import is_there
 
 _EVERY = timedelta(milliseconds=25)
 """How often a standby tries: it takes over that fast, for some 0.05 % of a core."""
+_TRIES = 100
+"""To take it where others merely ask: about a millisecond."""
 
 
 class WorkerLock:
@@ -35,17 +37,28 @@ class WorkerLock:
             return True
         opened = self._open()
         try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(opened)
-            return False
-        except OSError as error:
+            if not self._locked(opened):
+                os.close(opened)
+                return False
+        except (LedgerError, OSError) as error:
             os.close(opened)
             raise _untaken(self._path, error) from error
         os.ftruncate(opened, 0)
         os.write(opened, f"{os.getpid()}\n".encode())
         self._file = opened
         return True
+
+    def _locked(self, opened: int) -> bool:
+        """Whoever only asks who holds it, with `is_held`, is out of the way in a moment."""
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self.is_held():
+                    return False
+            else:
+                return True
+        return False
 
     def is_held(self) -> bool:
         """Whether a process holds it; for that it is shared for a moment, and never written.
@@ -138,9 +151,10 @@ def _unopened(path: Path, error: OSError) -> LedgerError:
     )
 
 
-def _untaken(path: Path, error: OSError) -> LedgerError:
+def _untaken(path: Path, error: LedgerError | OSError) -> LedgerError:
+    why = error.strerror if isinstance(error, OSError) else error.text
     return LedgerError(
-        f"the worker's lock cannot be taken: {error.strerror}: {path}",
+        f"the worker's lock cannot be taken: {why}: {path}",
         remedy="put ROTATOR_STATE_DIR on a local disk",
     )
 

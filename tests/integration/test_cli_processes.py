@@ -69,6 +69,7 @@ def test_beside_a_worker_requests_are_stored_and_watched(here: Town) -> None:
         assert "the worker goes on from here" in seeded.out
         until(lambda: all_fresh(here))
     assert process.returncode == 0
+    assert here.run("health").out.startswith("no worker is alive; the last sweep was ")
     causes = {each["cause"] for each in here.run("history", "--json").json}
     assert any(cause.endswith(": drill") for cause in causes)
 

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import subprocess
@@ -57,6 +58,40 @@ def test_to_ask_who_holds_it_neither_makes_nor_writes_it(path: Path) -> None:
     path.write_text("4194304\n")
     assert not WorkerLock(path).is_held()
     assert path.read_text() == "4194304\n"
+
+
+def test_who_only_asks_is_no_worker_to_one_that_starts(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    with path.open("w") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert not WorkerLock(path).attempt()  # nobody asks for that long
+        asked = []
+
+        def is_held(lock: WorkerLock) -> bool:
+            fcntl.flock(asking, fcntl.LOCK_UN)
+            asked.append(lock)
+            return False
+
+        monkeypatch.setattr(WorkerLock, "is_held", is_held)
+        with WorkerLock(path) as lock:
+            assert lock.attempt()
+            assert asked == [lock]
+
+
+def test_a_lock_that_others_hold_and_that_cannot_be_asked_for_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise LedgerError("too many open files")
+
+    with WorkerLock(path).take():
+        second = WorkerLock(path)
+        monkeypatch.setattr(WorkerLock, "_open", lambda _: os.open(path, os.O_RDWR))
+        monkeypatch.setattr("rotator.ledger.lockfile.is_there", refuse)
+        with pytest.raises(LedgerError, match="cannot be taken: too many open files"):
+            second.attempt()
 
 
 def test_a_lock_that_cannot_be_asked_for_is_told(
