@@ -67,7 +67,8 @@ def _unknown(
         which = "a credential" if pattern == "*" else pattern
         return UnknownName(f"no worker has met {which} yet", remedy=_TO_MEET)
     absent = why_absent(pattern.partition("/")[0], book) if book else ""
-    if not absent and (gone := next((name for name in left() if fits(name, pattern)), "")):
+    told = absent or (book and book.unread)
+    if not told and (gone := next((name for name in left() if fits(name, pattern)), "")):
         return UnknownName(f"no job file gives {gone} any more", remedy=to_do_about(gone, book))
     remedy = absent or _nearest(pattern, there, book)
     # Nobody typed the star: all are meant.
@@ -91,10 +92,8 @@ def why_absent(job: str, book: "JobBook") -> str:
 def to_do_about(name: str, book: "JobBook | None") -> str:
     """With a credential of the ledger that no job file gives.
 
-    To forget it is only spoken of where the files that are there can be read, and there are any.
+    To forget it is only spoken of where there are other job files: else it is the folder's fault.
     """
-    if book and (unread := book.unread):
-        return f"{unread.text}: {unread.remedy}"
     if book and (book.jobs or book.mistakes):
         return f"put it back, or `rotator forget {name}`"
     return "put it back, or set ROTATOR_JOBS_DIR to where it is"

@@ -136,6 +136,8 @@ def _said(each: "Standing", book: "JobBook") -> str:
     if row is None:
         return ""
     if not each.has_job:
+        if book.unread:
+            return book.unread.text
         if absent := why_absent(each.credential.partition("/")[0], book):
             return absent
         return f"no job file gives it any more: {to_do_about(each.credential, book)}"

@@ -79,8 +79,11 @@ def test_a_folder_that_cannot_be_read_is_told_first_and_nothing_is_to_be_forgott
     here.run("rotate", "--all")
     out = here.run("status", ROTATOR_JOBS_DIR="/nowhere").out
     assert out.startswith("the folder of job files cannot be read: no such file or directory: /no")
-    assert out.count("no job file gives it any more: the folder of job files cannot be read") == 3
+    assert out.count("the folder of job files cannot be read: no such file or directory") == 4
     assert "forget" not in out
+    assert "any more" not in out
+    said = here.run("explain", "oauth", ROTATOR_JOBS_DIR="/nowhere").err
+    assert "there is no credential oauth (the folder of job files cannot be read" in said
     (here.home / "empty").mkdir()
     out = here.run("status", ROTATOR_JOBS_DIR=str(here.home / "empty")).out
     assert out.startswith("no job files in ")
