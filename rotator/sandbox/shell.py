@@ -7,14 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rotator.clock import Clock
-from rotator.engine import assembly
-from rotator.ledger.lockfile import WorkerLock
+from rotator.sandbox.orphans import nobody_left
 from rotator.sandbox.stage import JOBS, Stage, ended_by_signals
 
 _WELCOME = """\
@@ -22,8 +20,6 @@ A sandbox on 127.0.0.1: the providers and Secrets Manager, with seeds for the jo
 Try `rotator check`, `rotator worker 2>worker.log &`, `rotator status`. `exit` ends all of it.
 In another terminal: . {variables}
 """
-_PATIENCE, _MOMENT = timedelta(seconds=10), timedelta(milliseconds=100)
-"""For workers to end what they are at."""
 
 
 def shell(command: Sequence[str]) -> int:
@@ -36,18 +32,14 @@ def shell(command: Sequence[str]) -> int:
         jobs.mkdir()
         for file in JOBS.glob("*.toml"):
             shutil.copy(file, jobs)
-        clock = Clock()
-        with Stage(clock, jobs=jobs) as stage:
+        with Stage(Clock(), jobs=jobs) as stage, nobody_left():
             environ = {**stage.environ, "PATH": _with_rotator(stage.environ)}
             variables = Path(folder, "variables.sh")
             variables.write_text(_exported(environ))
             if not command:
                 sys.stderr.write(_WELCOME.format(jobs=jobs, variables=variables))
                 sys.stderr.flush()
-            try:
-                return _ran(command or [os.environ.get("SHELL", "/bin/sh")], environ)
-            finally:
-                _end_workers(assembly.worker_lock(stage.settings), clock)
+            return _ran(command or [os.environ.get("SHELL", "/bin/sh")], environ)
 
 
 def _ran(command: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -68,26 +60,6 @@ def _exported(environ: dict[str, str]) -> str:
         for name, value in environ.items()
         if os.environ.get(name) != value
     )
-
-
-def _end_workers(lock: WorkerLock, clock: Clock) -> None:
-    """SIGTERM to whoever holds the ledger, and to each standby that takes over, before it is gone.
-
-    They may be anybody's children: in another terminal, in job control's own groups. A standby
-    takes over in less than a moment, so a ledger that was free for one stays free.
-    """
-    told, was_free = {""}, not lock.holder()
-    for _ in range(_PATIENCE // _MOMENT):
-        if is_free := lock.attempt():
-            lock.release()
-            if was_free:
-                return
-        elif (holder := lock.holder()) not in told:
-            told.add(holder)
-            with suppress(ProcessLookupError):
-                os.kill(int(holder), signal.SIGTERM)
-        was_free = is_free
-        clock.sleep(_MOMENT)
 
 
 @contextmanager
