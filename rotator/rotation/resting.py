@@ -1,14 +1,15 @@
 """How a walk ends: what every face shows until the next one, and when that is. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from rotator.durations import display
 from rotator.jobs.job import Credential
 from rotator.ledger.facts import BackOff, Record
 from rotator.ledger.writes import Change, Met, Reported, Rest
 from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN, Reason, Shelf, State
 from rotator.plan.seen import ShelfSeen
 from rotator.plan.table import Step
-from rotator.policy.when import SKEW, GaveWay
+from rotator.policy.when import SKEW, GaveWay, Renewal
 from rotator.rotation.doubts import killed_through, long_doubts
 from rotator.rotation.jumps import asked_at
 from rotator.rotation.look import Sight
@@ -119,7 +120,11 @@ def _dead(sight: Sight) -> bool:
 
 
 def _late(sight: Sight) -> bool:
-    """Whether less is left than the outage that was to be survived from the renewal on."""
+    """Whether less is left than the outage that was to be survived from the renewal on.
+
+    Where the token's life does not allow that, than half of what it allows: a token that is renewed
+    when it should be is never late, and that its life is short is said beside the state.
+    """
     access, due = sight.access, sight.access_due
     if access is None or access.expires_at is None or due is None:
         return False
@@ -138,8 +143,21 @@ def _text(credential: Credential, sight: Sight, state: State) -> str:
         return "; ".join([remedy(credential, sight), *more])
     if sight.seen.back_offs:
         return _told(_newest(sight))
-    gave_way = sight.access_due.gave_way if sight.access_due else GaveWay.NOTHING
-    return "" if gave_way is GaveWay.NOTHING else gave_way
+    return _ill_fitting(sight.access_due) if sight.access_due else ""
+
+
+_LONGER = "have the provider issue tokens that live longer"
+
+
+def _ill_fitting(due: Renewal) -> str:
+    """Which rule of the job's schedule gave way, and what to write instead; empty for none."""
+    survives = timedelta(minutes=due.survives // timedelta(minutes=1))
+    remedies = {
+        GaveWay.SURVIVE: f" (lower `survive` to at most {display(survives)}, or {_LONGER})",
+        GaveWay.STALENESS: f" (lower `consumer_max_staleness`, or {_LONGER})",
+        GaveWay.EXPIRY: f" ({_LONGER})",
+    }
+    return "" if due.gave_way is GaveWay.NOTHING else due.gave_way + remedies.get(due.gave_way, "")
 
 
 def _spent_elsewhere(sight: Sight) -> list[str]:

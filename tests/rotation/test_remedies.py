@@ -1,6 +1,10 @@
 """What a person is told to do comes from what was refused or missing, and fits the credential."""
 
+import re
+
+from rotator.durations import parse
 from rotator.model import State
+from rotator.schedule import Schedule
 from rotator.triage import BY_REASON
 from tests.crash.world import World
 from tests.rotation.stage import (
@@ -8,6 +12,7 @@ from tests.rotation.stage import (
     BOTH,
     CLIENT,
     HOUR,
+    MINUTE,
     OAUTH,
     PASSWORD,
     SSO,
@@ -98,3 +103,24 @@ def test_settings_that_an_oauth_server_refuses_are_named_as_the_job_file_has_the
     remedy = "correct `client_id`, the seed `client_secret` or `client_auth`"
     assert played.row.text == f"invalid_client ({remedy})"
     assert "user_id" not in BY_REASON[played.row.reason].action
+
+
+def kept_fresh(schedule: Schedule) -> str:
+    """What is said of a credential for which nothing is wrong but its schedule."""
+    played = world(CLIENT, schedule=schedule)
+    played.rotate()
+    assert played.row.state is State.FRESH, played.row
+    return played.row.text
+
+
+def test_a_token_that_lives_too_short_for_survive_is_fresh_and_says_what_to_write() -> None:
+    said = kept_fresh(Schedule(survive=8 * HOUR))
+    most = re.search(r"\(lower `survive` to at most (\w+), or have the provider", said)
+    assert most, said
+    assert kept_fresh(Schedule(survive=parse(most[1]))) == ""
+    assert kept_fresh(Schedule(survive=parse(most[1]) + MINUTE)) == said
+
+
+def test_consumers_that_look_too_seldom_are_to_look_more_often() -> None:
+    said = kept_fresh(Schedule(survive=MINUTE, consumer_max_staleness=HOUR))
+    assert "(lower `consumer_max_staleness`, or have" in said
