@@ -91,7 +91,12 @@ def second(tools: Tools, credential: Credential, token: Token, verdict: Verdict)
         refuse_spent(tools, token.value, verdict)
         current = hands.versions[Shelf.KEYRING]
         first = kept_token(current.fields) if current else None
-        if current is None or first is None or first.value == token.value:
+        if first is not None and first.value == token.value:
+            raise RotatorError(
+                f"this is the refresh token that {credential.qualified} has already",
+                remedy="have the provider make a second one: a spare is another token",
+            )
+        if current is None or first is None:
             raise RotatorError(
                 f"{credential.qualified} has no other refresh token to put this one beside",
                 remedy=f"first `rotator seed {credential.qualified}`, without --spare",

@@ -169,7 +169,7 @@ def test_a_second_token_is_put_only_beside_a_first() -> None:
     with pytest.raises(RotatorError, match="no other refresh token to put this one beside"):
         hand_over(of)
     of.rotate()
-    with pytest.raises(RotatorError, match="no other refresh token to put this one beside"):
+    with pytest.raises(RotatorError, match="the refresh token that alation/etl has already"):
         hand_over(of, of.kept()[REFRESH_TOKEN])
     dead = of.fake.hand_made(7)
     of.fake.revoke(dead)
