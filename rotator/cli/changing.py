@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -109,6 +110,8 @@ def forget(
     specs = _specs(house, found) if secrets else []
     if absent := why_absent(found.partition("/")[0], house.book):
         out.warn(f"rotator: {found} may still be wanted: {absent}")
+    for loss in _at_stake(house, found):
+        out.warn(f"rotator: {found}: {loss}")
     options.confirmed(_question(found, specs, recovery_days), yes=yes)
     removed = _forgotten(house, found, specs, recovery_days)
     has_job = found in house.book.credentials
@@ -120,6 +123,23 @@ def forget(
     out.say(*(f"{each}: deleted in {recovery_days} days" for each in removed))
     if has_job:
         out.say("its job file still gives it: the worker begins anew with it unless you remove it")
+
+
+def _at_stake(house: "House", name: str) -> Iterator[str]:
+    """What only the ledger knows of its chain. Whoever forgets is to know it first."""
+    if not house.has_ledger:
+        return
+    with house.ledger() as ledger:
+        record = ledger.look(name)
+    if record is None:
+        return
+    if any(seal.may_hold_refresh_token for seal in record.seals):
+        yield "a sealed answer that is not kept yet may hold its only living refresh token"
+    if any(intent.spends for intent in record.open_intents):
+        yield (
+            "a request for it is unanswered, so its refresh token may be spent: should its job"
+            " come back, that token is presented again, and a provider may then end its chain"
+        )
 
 
 def _question(name: str, specs: "list[SecretSpec]", days: int) -> str:

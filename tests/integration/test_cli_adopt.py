@@ -7,6 +7,7 @@ import pytest
 from rotator.cli.exits import Exit
 from rotator.ledger.lockfile import WorkerLock
 from rotator.model import Shelf
+from rotator.sandbox.fakes import LOST_ANSWER, html
 from rotator.sandbox.secrets_manager_rules import AwsError
 from tests.integration.town import ETL, SSO, Town, documented, kill_the_chain
 
@@ -106,6 +107,19 @@ def test_forgetting_deletes_what_the_ledger_stores_and_no_more(here: Town) -> No
     with here.ledger() as ledger:
         assert ledger.look(ETL) is None
     assert here.secret(ETL)["access_token"]
+
+
+def test_what_only_the_ledger_knows_of_a_chain_is_said_before_it_is_forgotten(here: Town) -> None:
+    assert here.run("forget", SSO, "--yes").err == ""
+    here.run("rotate", SSO)
+    here.alation.fail_next("*", LOST_ANSWER, times=1)
+    here.run("rotate", SSO, "--what", "refresh")
+    said = here.run("forget", SSO, stdin="n\n")
+    assert "alation/sso: a request for it is unanswered" in said.err
+    here.alation.fail_next("*", html(200, acts=True))
+    here.run("rotate", ETL)
+    said = here.run("forget", ETL, stdin="n\n")
+    assert "a sealed answer that is not kept yet may hold its only living" in said.err
 
 
 def test_secrets_are_deleted_on_request_with_days_to_think_again(here: Town) -> None:
