@@ -73,6 +73,11 @@ _WHAT_FINGERPRINTS_TELL = (
     "Equal fingerprints above are one token. They are this ledger's own: compare them with nothing"
     " else."
 )
+_NOT_BARRED = (
+    "The seed that would be presented now is not barred: it is another than the one that was"
+    " refused, or its time has come. explain reads the seeds of this shell's environment, a worker"
+    " those of its own."
+)
 _TITLES = {
     "secrets": "The two secrets",
     "answers": "Sealed answers",
@@ -98,6 +103,8 @@ def _show(found: Mapping[str, Any], *, at_work: bool) -> None:
             out.table([head.replace("_", " ") for head in rows[0]], _cells(rows))
     if _names_tokens(found):
         out.say("", _WHAT_FINGERPRINTS_TELL)
+    if _presents_a_seed_after_a_refusal(found):
+        out.say("", _NOT_BARRED)
     if found["missing_seeds"]:
         out.say("", "Seeds that are missing:", *(f"  {text}" for text in found["missing_seeds"]))
     _show_step(found)
@@ -113,6 +120,13 @@ def _names_tokens(found: Mapping[str, Any]) -> bool:
     presented = [each for want in found["wants"] for each in want["presents"]]
     rows = [*found["secrets"], *found["marks"], *presented]
     return bool(found["requests"]) or any(each["fingerprint"] for each in rows)
+
+
+def _presents_a_seed_after_a_refusal(found: Mapping[str, Any]) -> bool:
+    """Whether a refusal is shown without its next try, and yet a seed would be presented."""
+    refused = any(each["kind"] == "refused" and not each["again_at"] for each in found["marks"])
+    presented = [each for want in found["wants"] for each in want["presents"]]
+    return refused and any(each["from"] == "seed" for each in presented)
 
 
 def _show_step(found: Mapping[str, Any]) -> None:

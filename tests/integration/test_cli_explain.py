@@ -45,6 +45,30 @@ def test_explain_gives_a_refused_request_no_fingerprint_for_it_is_like_no_tokens
     assert (mark["kind"], mark["fingerprint"], mark["times"]) == ("refused", None, 1)
 
 
+def test_explain_says_when_a_refused_seed_is_tried_again_and_whether_it_is_the_one_here(
+    here: Town,
+) -> None:
+    here.run("rotate", "alation/etl", ALATION_PASSWORD="canary-wrong")
+    same = here.run("explain", "alation/etl", ALATION_PASSWORD="canary-wrong")
+    assert "it is tried once more at" in same.out
+    assert "is not barred" not in same.out
+    (mark,) = here.run("explain", "--json", "alation/etl", ALATION_PASSWORD="canary-wrong").json[
+        "marks"
+    ]
+    assert mark["again_at"]
+    mended = here.run("explain", "alation/etl").out
+    assert "it is another than the one that was refused" in mended
+
+
+def test_history_calls_a_refused_seed_as_status_does(here: Town) -> None:
+    here.run("rotate", "alation/etl", ALATION_PASSWORD="canary-wrong")
+    (shown,) = here.run("status", "alation/etl", "--json").json["credentials"]
+    told = here.run("history", "alation/etl", "--json").json[-1]
+    assert (told["class"], told["action"]) == (shown["class"], shown["action"])
+    assert told["class"] == "wrong seed"
+    assert "another grant" not in here.run("history", "alation/etl").out
+
+
 def test_explain_shows_wants_backoffs_marks_requests_and_answers(here: Town) -> None:
     here.run("rotate", "alation/sso")
     here.alation.fail_next("*", html(502, acts=True), times=1)
