@@ -75,8 +75,12 @@ def test_a_spent_refresh_token_is_rejected(world: World) -> None:
 
 def test_a_wrong_user_looks_like_a_dead_token(world: World) -> None:
     world.provider = world.built(user_id=7)
-    with pytest.raises(Rejected, match=r"invalid.*user_id"):
+    with pytest.raises(Rejected, match=r"token provided is invalid"):
         world.obtain("refresh_token", world.seeded())
+    suspects = {each.name: each.suspects for each in world.provider.grants}
+    assert suspects == {
+        "refresh_token": ("user_id",), "regenerate": ("user_id",), "password": ("username",),
+    }  # fmt: skip
 
 
 def test_a_wrong_password_is_rejected(world: World) -> None:
