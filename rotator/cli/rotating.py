@@ -45,9 +45,8 @@ def rotate(
 
     With a worker alive the request is stored and the worker does it; without one, this command
     takes the worker's lock and rotates by itself. Either way a failure is told with its cause and
-    with what comes next; the request stays stored until it is met.
-
-    With --all the exit code is 3 where all went well, but job files with mistakes were left out.
+    with what comes next; the request stays stored until it is met. With --all the exit code is 3
+    where all went well, but job files with mistakes were left out.
     """
     if what not in _WHATS:
         raise BadUsage(f"--what cannot be {what}", remedy=f"one of {', '.join(_WHATS)}")

@@ -90,7 +90,7 @@ def seed_again_at(refused_at: datetime, times: int) -> datetime:
 # --- a request that nobody answered --------------------------------------------------------------
 
 TRIES_TO_SETTLE = 3
-"""After so many answers that say neither yes nor no, another grant is used, where there is one."""
+"""After so many questions without a yes or a no another grant is used, where there is one."""
 LONGEST_DOUBT = timedelta(days=7)
 """So long a provider is asked where nobody knows when the token dies: longer than an outage of any
 provider, shorter than a person should be left to believe in a dead chain."""
