@@ -1,8 +1,5 @@
 """Against the server; and that it is strict itself."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-
 import pytest
 
 from rotator.errors import Misconfigured, Rejected
@@ -109,15 +106,6 @@ def test_an_inspection_tells_a_living_token_from_a_dead_one(
 
 def test_nothing_is_inspected_unless_the_job_names_a_call() -> None:
     assert not amino().inspections
-
-
-@pytest.fixture
-def wire(clock: TurnedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    for name in ("all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    door = Door(clock, timedelta(seconds=20))
-    yield door
-    door.close()
 
 
 def test_it_renews_over_a_real_socket(fake: AminoFake, wire: Door) -> None:

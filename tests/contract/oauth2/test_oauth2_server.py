@@ -1,7 +1,6 @@
 """Against the server: chains, graces, clients; and that it is strict itself."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -150,15 +149,6 @@ def test_a_wrong_setting_is_no_fault_of_the_token(
     with pytest.raises(Misconfigured):
         obtain(door, oauth(**settings), ring(refresh_token=seed, **secrets))
     assert obtain(door, oauth(), ring(refresh_token=seed))
-
-
-@pytest.fixture
-def wire(clock: TurnedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    for name in ("all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    door = Door(clock, timedelta(seconds=20))
-    yield door
-    door.close()
 
 
 def test_it_refreshes_over_a_real_socket(fake: OAuthFake, wire: Door) -> None:
