@@ -186,13 +186,17 @@ def filesystem(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
 def is_ephemeral(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
     """What lies there may be gone after a restart, or is not locked the way SQLite needs."""
     kind = filesystem(path, mounts)
-    return kind in _IN_MEMORY or kind in _OVER_A_NETWORK or kind.startswith("fuse.")
+    return kind in _IN_MEMORY or _is_remote(kind)
 
 
 def _is_shared(path: Path) -> bool:
     """Whether another machine may hold a lock there that this one does not see."""
     kind = filesystem(path)
-    return kind in _OVER_A_NETWORK or kind == "virtiofs" or kind.startswith("fuse.")
+    return kind == "virtiofs" or _is_remote(kind)
+
+
+def _is_remote(kind: str) -> bool:
+    return kind in _OVER_A_NETWORK or kind.startswith("fuse.")
 
 
 def _mount(line: str) -> tuple[Path, str]:
