@@ -54,6 +54,12 @@ class House:
         return load_book(self.settings, self.environ)
 
     @property
+    def unread(self) -> str:
+        """Why the folder of job files could not be read, with the way out; empty: it could."""
+        why = self.book.unread
+        return f"{why.text}: {why.file} ({why.remedy})" if why else ""
+
+    @property
     def ledger_path(self) -> Path:
         return assembly.ledger_path(self.settings)
 

@@ -228,8 +228,8 @@ def _left_out(house: "House") -> int:
     files = len({mistake.file for mistake in house.book.mistakes})
     if not files:
         return Exit.DONE
-    if unread := house.book.unread:
-        out.warn(f"rotator: {unread.text}: {unread.file} ({unread.remedy})")
+    if house.unread:
+        out.warn(f"rotator: {house.unread}")
         return Exit.WRONG
     out.warn(f"rotator: left out: {out.counted(files, 'job file')} with mistakes: `rotator check`")
     return Exit.WRONG

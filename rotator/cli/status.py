@@ -156,8 +156,8 @@ def _no_files(house: "House") -> None:
     """The cause first, where it is one for all credentials."""
     from rotator.cli import out
 
-    if unread := house.book.unread:
-        out.say(f"{unread.text}: {unread.file} ({unread.remedy})")
+    if house.unread:
+        out.say(house.unread)
     elif not house.book.jobs and not house.book.mistakes:
         out.say(f"no job files in {house.settings.jobs_dir}: `rotator init` writes one")
 
