@@ -15,6 +15,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN
 from rotator.providers.base import Answer
 from rotator.sandbox.amino import CHANNELS
 from tests.contract.amino.stage import PLANTED, amino, answer, pair, read, resource
+from tests.contract.stage import json_with
 
 ERRORS = {"errors": [{"status": "401", "code": "x", "title": "No", "detail": PLANTED}]}
 HTML = f"<html><title>Login</title>{PLANTED}</html>".encode()
@@ -109,15 +110,10 @@ def test_tokens_are_found_however_they_come(odd: Answer, names: set[str]) -> Non
     assert set(read(odd)) == names
 
 
-KEYS = st.sampled_from([
+JSON = json_with([
     *("data", "type", "attributes", "access_token", "refresh_token", "expires_at_timestamp"),
     *("userStat", "accessToken", "refreshToken", "errors"),
 ])  # fmt: skip
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=12,
-)
 SHAPED: list[Callable[[Any], Any]] = [
     lambda found: found,
     lambda found: {"data": resource(access_token=found, refresh_token="r")},

@@ -16,6 +16,7 @@ from rotator.model import ACCESS_TOKEN, REFRESH_TOKEN
 from rotator.providers.base import Answer
 from rotator.sandbox.oauth2 import INTROSPECT, REVOKE
 from tests.contract.oauth2.stage import BOTH, HOST, PLANTED, answer, oauth, only, pair, read
+from tests.contract.stage import json_with
 
 
 def said(error: object, **more: object) -> dict[str, object]:
@@ -134,15 +135,10 @@ def test_client_credentials_leave_a_refresh_token_that_has_no_business_there() -
     assert set(read(answer(200, pair()), oauth("client_secret"))) == {ACCESS_TOKEN}
 
 
-KEYS = st.sampled_from([
+JSON = json_with([
     *("access_token", "refresh_token", "expires_in", "token_type", "error", "ok", "active"),
     *("refresh_expires_in", "iat", "exp", "scope"),
 ])  # fmt: skip
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=12,
-)
 SHAPED: list[Callable[[Any], Any]] = [
     lambda found: found,
     lambda found: pair(expires_in=found, refresh_expires_in=found),
